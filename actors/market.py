@@ -1,0 +1,326 @@
+"""A MarketActor owns the decision for one asset.
+
+It fuses both venues' views into features on a fixed grid, keeps the deque of the last states, runs its policy and
+proposes intents.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from actors import addresses
+from actors.market_features import Fused, fuse
+from core.market.features import FeatureHistory
+from core.market.market import Market
+from core.market.views import BookView, FlowView
+from core.messages import (
+    BookPublished,
+    CalendarRequested,
+    FlowPublished,
+    IntentProposed,
+    MarketListed,
+    PositionPublished,
+    PositionRequested,
+    SettlementPricePublished,
+    StrikeKnown,
+    Tick,
+    TransitionRecorded,
+    WeightsPublished,
+    WeightsRequested,
+)
+from core.runtime.actor import Actor
+from core.runtime.context import Context
+from core.runtime.message import WorkDone, WorkFailed
+from core.status import AssetStatus
+from core.trading.decisions import interpret
+from core.trading.orders import Intent
+from core.trading.positions import mark_to_bid
+from models.policy import greedy, sample
+
+PRICES_KEPT = 100
+"""Up mids kept for the volatility feature: the reference's window of grid steps."""
+ASK_AGAIN_S = 5.0
+
+
+class Policy(Protocol):
+    """What decides: probabilities of HOLD, BUY and SELL, and the value of the state."""
+
+    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:
+        """Return (probabilities, value) for features (18,) and history (5, 18), float32."""
+        ...
+
+
+class MarketRules(msgspec.Struct, frozen=True):
+    """How a market actor decides; ages in real seconds."""
+
+    grid_ms: int
+    book_stale_s: float
+    flow_stale_s: float | None
+    sample_actions: bool
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """The checkpoint: the deque with the grid step and the window it belongs to."""
+
+    condition_id: str | None
+    at_ms: int
+    history: bytes
+    prices: tuple[float, ...]
+    decisions: int
+
+
+class MarketActor(Actor):
+    """One asset. `make_policy` turns weights into a policy that is warm; it runs in a worker."""
+
+    def __init__(
+        self,
+        context: Context,
+        asset: str,
+        session_id: int,
+        rules: MarketRules,
+        make_policy: Callable[[object], Policy],
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(context)
+        self.asset = asset
+        self._session_id = session_id
+        self._rules = rules
+        self._make_policy = make_policy
+        self._log = log
+        self._policy: Policy | None = None
+        self._version = 0
+        self._markets: dict[str, Market] = {}
+        self._books: dict[str, BookView] = {}
+        self._positions: dict[str, PositionPublished] = {}
+        self._strikes: dict[str, float] = {}
+        self._flow: FlowView | None = None
+        self._condition_id: str | None = None
+        self._history = FeatureHistory()
+        self._prices: deque[float] = deque(maxlen=PRICES_KEPT)
+        self._decisions = 0
+        self._pending: TransitionRecorded | None = None
+        self._restore(context.saved)
+
+    def on_start(self) -> None:
+        """Ask for weights, markets and position; start the grid."""
+        self._ask()
+        self._next_tick(self.context.clock.now_ms())
+
+    def receive(self, message: object) -> None:
+        """Note views as they come; decide on the grid."""
+        match message:
+            case BookPublished(view=view):
+                self._books[view.condition_id] = view
+            case FlowPublished(view=view):
+                self._flow = view
+            case Tick(name="grid", at_ms=at_ms):
+                self._step(at_ms)
+                self._next_tick(self.context.clock.now_ms())
+            case PositionPublished():
+                self._positions[message.condition_id] = message
+            case MarketListed(market=market):
+                self._markets[market.condition_id] = market
+            case StrikeKnown():
+                self._strikes[message.condition_id] = message.strike
+            case WeightsPublished() if message.version != self._version:
+                self._version = message.version
+                weights = message.weights
+                self.context.work("policy", lambda: self._make_policy(weights), lane="policy")
+            case WorkDone(key="policy", value=policy):
+                self._policy = policy  # type: ignore[assignment]
+            case WorkFailed(error=error):
+                raise error
+            case Tick(name="ask") if self._policy is None:
+                self._ask()
+            case SettlementPricePublished() | WeightsPublished() | Tick():
+                pass
+
+    def _ask(self) -> None:
+        me = self.context.address
+        self.context.tell(addresses.LEARNER, WeightsRequested(me))
+        self.context.tell(addresses.DISCOVERY, CalendarRequested(self.asset, me))
+        self.context.tell(addresses.PORTFOLIO, PositionRequested(self.asset, me))
+        self.context.timer("ask", ASK_AGAIN_S, Tick("ask"))
+
+    # -- the grid -----------------------------------------------------------------------------------------------
+
+    def _next_tick(self, now_ms: int) -> None:
+        at_ms = (now_ms // self._rules.grid_ms + 1) * self._rules.grid_ms
+        self.context.timer_at("grid", at_ms, Tick("grid", at_ms))
+
+    def _step(self, at_ms: int) -> None:
+        market = self._current(at_ms)
+        self._turn_to(market)
+        waiting_for = self._waiting_for(market, at_ms)
+        if waiting_for is not None or market is None:
+            self._show(market, None, None, None, waiting_for, at_ms)
+            return
+        view = self._books[market.condition_id]
+        held = self._positions.get(market.condition_id)
+        fused = fuse(market, view, self._flow, held, self._prices, at_ms)
+        self._prices.append(fused.up_price / 1e6)
+        self._history.push(fused.features)
+        history = self._history.array()
+        if self._policy is None:
+            self._show(market, fused, None, None, "policy is warming up", at_ms)
+            self._save(at_ms)
+            return
+        probabilities, value = self._policy.evaluate(fused.features, history)
+        action = self._choose(probabilities)
+        self._decisions += 1
+        self._act(market, view, held, action, probabilities, fused, at_ms)
+        self._record(market, fused.features, history, action, probabilities, value, at_ms)
+        self._show(market, fused, probabilities, action, None, at_ms)
+        self._save(at_ms)
+
+    def _choose(self, probabilities: tuple[float, ...]) -> int:
+        if self._rules.sample_actions:
+            return sample(probabilities, self.context.rng)
+        return greedy(probabilities)
+
+    def _act(
+        self,
+        market: Market,
+        view: BookView,
+        held: PositionPublished | None,
+        action: int,
+        probabilities: tuple[float, ...],
+        fused: Fused,
+        at_ms: int,
+    ) -> None:
+        wish = interpret(action, None if held is None else held.side)
+        if wish is None or (held is not None and held.busy):
+            return
+        side, kind = wish
+        intent = Intent(
+            id=f"{self._session_id}.{self.asset}.{at_ms}",
+            session_id=self._session_id,
+            asset=self.asset,
+            condition_id=market.condition_id,
+            side=side,
+            action=kind,
+            decided_ms=at_ms,
+            reason="signal",
+            probabilities=probabilities,
+            features=tuple(fused.features.tolist()),
+            lease_epoch=self.context.lease_epoch,
+            incarnation=self.context.incarnation,
+        )
+        self.context.tell(addresses.PORTFOLIO, IntentProposed(market, intent, view))
+
+    def _record(
+        self,
+        market: Market,
+        features: np.ndarray,
+        history: np.ndarray,
+        action: int,
+        probabilities: tuple[float, ...],
+        value: float,
+        at_ms: int,
+    ) -> None:
+        """Tell the learner one step; `done` marks the last one before the window closes."""
+        done = at_ms + self._rules.grid_ms >= market.window.closes_at_s * 1000
+        log_prob = float(np.log(max(probabilities[action], 1e-12)))
+        transition = TransitionRecorded(
+            self.asset, market.condition_id, at_ms, features, history, action, log_prob, value, done
+        )
+        self.context.tell(addresses.LEARNER, transition)
+
+    # -- what is known ------------------------------------------------------------------------------------------
+
+    def _current(self, at_ms: int) -> Market | None:
+        for market in self._markets.values():
+            if market.window.opens_at_s * 1000 <= at_ms < market.window.closes_at_s * 1000:
+                return market
+        return None
+
+    def _turn_to(self, market: Market | None) -> None:
+        """Clear the deque when the market changes, and forget the markets that are over."""
+        condition_id = None if market is None else market.condition_id
+        if condition_id == self._condition_id:
+            return
+        self._condition_id = condition_id
+        self._history.clear()
+        self._prices.clear()
+        if market is None:
+            return
+        for key, other in list(self._markets.items()):
+            if other.window.closes_at_s <= market.window.opens_at_s:
+                for known in (self._markets, self._books, self._positions, self._strikes):
+                    known.pop(key, None)
+
+    def _waiting_for(self, market: Market | None, at_ms: int) -> str | None:
+        """Return what is missing for a decision, None when nothing is."""
+        if market is None:
+            return "no market listed for this window"
+        view = self._books.get(market.condition_id)
+        if view is None:
+            return "no book yet"
+        if view.up.mid is None or view.down.mid is None:
+            return "book one-sided"
+        age_s = (at_ms - view.received_ms) / 1000
+        if age_s > self._rules.book_stale_s:
+            return f"book {age_s:.0f} s old"
+        if self._rules.flow_stale_s is not None:
+            if self._flow is None:
+                return "no flow yet"
+            age_s = (at_ms - self._flow.received_ms) / 1000
+            if age_s > self._rules.flow_stale_s:
+                return f"flow {age_s:.0f} s old"
+        return None
+
+    def _show(
+        self,
+        market: Market | None,
+        fused: Fused | None,
+        probabilities: tuple[float, ...] | None,
+        action: int | None,
+        waiting_for: str | None,
+        at_ms: int,
+    ) -> None:
+        condition_id = "" if market is None else market.condition_id
+        view = self._books.get(condition_id)
+        held = self._positions.get(condition_id)
+        unrealised = 0
+        if market is not None and view is not None and held is not None and held.position is not None:
+            book = view.up if held.position.side == "UP" else view.down
+            unrealised = mark_to_bid(held.position, book.best_bid, market.fees) or 0
+        self.context.publish(
+            f"asset {self.asset}",
+            AssetStatus(
+                asset=self.asset,
+                slug=None if market is None else market.window.slug,
+                closes_at_s=0 if market is None else market.window.closes_at_s,
+                up_price=None if view is None else view.up.mid,
+                spread=None if view is None else view.up.spread,
+                spot=None if self._flow is None else self._flow.spot,
+                strike=self._strikes.get(condition_id),
+                signal=None if fused is None else fused.signal,
+                probabilities=probabilities,
+                action=action,
+                decisions=self._decisions,
+                unrealised_usd=unrealised,
+                waiting_for=waiting_for,
+                at_ms=at_ms,
+            ),
+        )
+
+    # -- checkpoint ---------------------------------------------------------------------------------------------
+
+    def _save(self, at_ms: int) -> None:
+        saved = Saved(self._condition_id, at_ms, self._history.dump(), tuple(self._prices), self._decisions)
+        self.context.save(msgspec.msgpack.encode(saved))
+
+    def _restore(self, state: bytes | None) -> None:
+        """Take the deque back, unless it is older than a grid step: its states would not be neighbours."""
+        if state is None:
+            return
+        saved = msgspec.msgpack.decode(state, type=Saved)
+        self._decisions = saved.decisions
+        if self.context.clock.now_ms() - saved.at_ms <= self._rules.grid_ms:
+            self._condition_id = saved.condition_id
+            self._history.load(saved.history)
+            self._prices.extend(saved.prices)

@@ -1,0 +1,50 @@
+"""The NotifierActor tells a person: each alert goes to the alerts table and, where one is set, to a Discord webhook."""
+
+from collections.abc import Callable
+
+from actors import addresses
+from core.messages import Alert, Persist
+from core.records import AlertRecord
+from core.runtime.actor import Actor
+from core.runtime.context import Context
+from core.runtime.message import WorkDone, WorkFailed
+
+LANE = "notifier"
+
+Post = Callable[[str], None]
+"""Delivers one text to the channel; raises a FuseboxError when it was not delivered."""
+
+
+class NotifierActor(Actor):
+    """Delivery runs in a worker, so that a slow channel delays nothing; its result is kept with the alert."""
+
+    def __init__(self, context: Context, session_id: int, post: Post | None) -> None:
+        super().__init__(context)
+        self._session_id = session_id
+        self._post = post
+        self._sending: dict[str, tuple[Alert, int]] = {}
+
+    def receive(self, message: object) -> None:
+        """Deliver and record alerts."""
+        match message:
+            case Alert():
+                self._deliver(message)
+            case WorkDone(key=key):
+                self._record(*self._sending.pop(key), "delivered")
+            case WorkFailed(key=key, error=error):
+                self._record(*self._sending.pop(key), f"failed: {error}")
+
+    def _deliver(self, alert: Alert) -> None:
+        now_ms = self.context.clock.now_ms()
+        post = self._post
+        if post is None:
+            self._record(alert, now_ms, "no channel")
+            return
+        key = f"alert-{self.context.receipt}"
+        self._sending[key] = (alert, now_ms)
+        text = f"{alert.kind}: {alert.text}"
+        self.context.work(key, lambda: post(text), lane=LANE)
+
+    def _record(self, alert: Alert, at_ms: int, delivery: str) -> None:
+        row = AlertRecord(self._session_id, alert.kind, alert.text, delivery, at_ms)
+        self.context.tell(addresses.DB_WRITER, Persist((row,)))

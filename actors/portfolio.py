@@ -1,0 +1,322 @@
+"""The PortfolioActor is the only owner of what we hold: it sizes, reserves, books fills and settlements, and says no.
+
+Its state is one value. Every change is written together with that value in one transaction, so that a restart, of this
+actor or of the process, resumes exactly where the database stands.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from actors import addresses
+from actors.portfolio_state import PortfolioState, status_of, tallied
+from core.errors import RejectedError
+from core.market.market import Market
+from core.market.views import BookView
+from core.messages import (
+    Alert,
+    AwaitWinner,
+    BookPublished,
+    ForcedExit,
+    IntentProposed,
+    MarketListed,
+    OrderReported,
+    OrderRequested,
+    OrderStatusRequested,
+    Persist,
+    PositionPublished,
+    PositionRequested,
+    Tick,
+    WinnerKnown,
+)
+from core.records import CheckpointRecord, Record
+from core.runtime.actor import Actor
+from core.runtime.context import Context
+from core.trading.booking import apply_fill, settle
+from core.trading.gate import OrderKind, permits
+from core.trading.ledger import free_cash, position_key, release, reserve, sellable_shares
+from core.trading.limits import OpenLimits, open_refusal
+from core.trading.money import decimal
+from core.trading.orders import Intent, Order, OrderType, is_terminal
+from core.trading.positions import ClosedTrade, Position
+from core.trading.records import fill_record, order_record, position_record, trade_record
+from core.trading.sizing import Refusal, Sized, size_close, size_open
+from storage.queries import checkpoint_name
+
+SCHEMA_VERSION = 1
+ASK_WINNER_EVERY_S = 15.0
+
+
+class Sizing(msgspec.Struct, frozen=True):
+    """How large and how far from the touch orders are; dollars in 1e-6."""
+
+    trade_size_usd: int
+    slippage_ticks: int
+    order_type: OrderType
+    limits: OpenLimits
+
+
+class PortfolioActor(Actor):
+    """Intents in, reserved orders out; fills and winners in, positions and trades out."""
+
+    acknowledges = True
+
+    def __init__(
+        self,
+        context: Context,
+        session_id: int,
+        start_usd: int,
+        sizing: Sizing,
+        venue: str,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(context)
+        self._session_id = session_id
+        self._sizing = sizing
+        self._venue = venue
+        self._log = log
+        self._views: dict[str, BookView] = {}
+        self._refusal: str | None = None
+        self._state = (
+            PortfolioState.new(start_usd)
+            if context.saved is None
+            else msgspec.msgpack.decode(context.saved, type=PortfolioState)
+        )
+
+    def on_start(self) -> None:
+        """Ask what became of the orders that were open, and who won the markets in which something is held."""
+        for order in self._state.orders.values():
+            self.context.tell(addresses.EXECUTOR, OrderStatusRequested(order))
+        for condition_id in self._state.held_markets():
+            self._publish_held(condition_id)
+            self._await_winner(condition_id)
+        self._show()
+
+    def receive(self, message: object) -> None:
+        """Handle views, wishes and what happened."""
+        match message:
+            case BookPublished(view=view):
+                self._views[view.condition_id] = view
+            case IntentProposed(market=market, intent=intent, view=view):
+                self._views[market.condition_id] = view
+                self._propose(market, intent)
+            case ForcedExit():
+                self._force(message)
+            case OrderReported():
+                self._reported(message)
+            case WinnerKnown():
+                self._settle(message)
+            case MarketListed(market=market):
+                self._listed(market)
+            case PositionRequested(asset=asset):
+                for condition_id in self._state.held_markets(asset):
+                    self._publish_position(asset, condition_id)
+            case Tick(name=name) if name.startswith("winner "):
+                self._await_winner(name.removeprefix("winner "))
+
+    # -- wishes -------------------------------------------------------------------------------------------------
+
+    def _propose(self, market: Market, intent: Intent) -> None:
+        sized = self._sized(market, intent)
+        if isinstance(sized, Refusal):
+            self._refuse(intent, sized.reason)
+            return
+        try:
+            ledger = reserve(self._state.ledger, intent, sized)
+        except RejectedError as error:
+            self._refuse(intent, str(error))
+            return
+        view = self._views[market.condition_id]
+        order = Order(
+            id=f"{intent.id}.o",
+            intent_id=intent.id,
+            asset=intent.asset,
+            condition_id=market.condition_id,
+            token_id=market.token(intent.side),
+            outcome=intent.side,
+            side="BUY" if intent.action == "OPEN" else "SELL",
+            order_type=self._sizing.order_type,
+            limit_price=sized.limit_price,
+            shares=sized.shares,
+            created_ms=self.context.clock.now_ms(),
+            book_epoch=view.continuity_epoch,
+        )
+        self._refusal = None
+        self._state = replace(self._state.with_order(order, intent, market), ledger=ledger)
+        self.context.tell(addresses.EXECUTOR, OrderRequested(market, intent, order))
+        self._commit(())
+        self._publish_position(intent.asset, market.condition_id)
+
+    def _sized(self, market: Market, intent: Intent) -> Sized | Refusal:
+        """Size an intent against the newest book, after the gate and every limit agreed."""
+        kind = OrderKind.OPEN_ORDER if intent.action == "OPEN" else OrderKind.REDUCE
+        if not permits(self.context.gate.state, intent.asset, kind):
+            return Refusal(f"the gate is {self.context.gate.level(intent.asset).name}")
+        view = self._views.get(market.condition_id)
+        if view is None:
+            return Refusal("no book")
+        book = view.up if intent.side == "UP" else view.down
+        ledger = self._state.ledger
+        if intent.action == "CLOSE":
+            shares = sellable_shares(ledger, market.condition_id, intent.side)
+            ticks = self._sizing.slippage_ticks
+            return size_close(market, book, shares, slippage_ticks=ticks, tick_size=view.tick_size)
+        refusal = open_refusal(market, view, intent.side, self.context.clock.now_ms(), self._sizing.limits)
+        if refusal is not None:
+            return Refusal(refusal)
+        up_mid = view.up.mid
+        if up_mid is None:
+            return Refusal("book one-sided")
+        return size_open(
+            market,
+            book,
+            up_mid,
+            trade_size_usd=self._sizing.trade_size_usd,
+            cash_usd=free_cash(ledger),
+            slippage_ticks=self._sizing.slippage_ticks,
+            order_type=self._sizing.order_type,
+            tick_size=view.tick_size,
+        )
+
+    def _refuse(self, intent: Intent, reason: str) -> None:
+        text = f"{intent.asset} {intent.action} {intent.side} refused: {reason}"
+        if intent.forced and text != self._refusal:
+            self._log(f"{text} ({intent.reason}); what is held stays, settlement if nothing changes")
+        self._refusal = text
+        self._show()
+
+    def _force(self, wish: ForcedExit) -> None:
+        market = self._state.markets.get(wish.condition_id)
+        for position in self._state.positions(wish.condition_id):
+            if market is None or position.shares == 0 or self._state.is_busy(wish.condition_id):
+                continue
+            now_ms = self.context.clock.now_ms()
+            intent = Intent(
+                id=f"{self._session_id}.{wish.asset}.{now_ms}.{wish.reason}",
+                session_id=self._session_id,
+                asset=wish.asset,
+                condition_id=wish.condition_id,
+                side=position.side,
+                action="CLOSE",
+                decided_ms=now_ms,
+                reason=wish.reason,
+                probabilities=(),
+                features=(),
+                lease_epoch=self.context.lease_epoch,
+                incarnation=self.context.incarnation,
+                forced=True,
+            )
+            self._propose(market, intent)
+
+    # -- what happened ------------------------------------------------------------------------------------------
+
+    def _reported(self, report: OrderReported) -> None:
+        order = report.order
+        intent = self._state.intents.get(order.intent_id)
+        if intent is None:
+            return  # a repetition: the order was terminal before, its intent is forgotten
+        before = self._state.positions(order.condition_id)
+        trades: list[ClosedTrade] = []
+        ledger = self._state.ledger
+        for fill in report.fills:
+            applied = apply_fill(ledger, fill, order, intent)
+            ledger = applied.ledger
+            if applied.closed_trade is not None:
+                trades.append(applied.closed_trade)
+        self._state = replace(self._state, ledger=ledger)
+        if is_terminal(order):
+            ledger = release(ledger, intent.id)
+            self._state = replace(self._state, ledger=ledger).without_order(order)
+        else:
+            self._state = self._state.with_order(order, intent, None)
+        rows: tuple[Record, ...] = (order_record(order, self._venue), *(fill_record(fill) for fill in report.fills))
+        self._booked(order.asset, order.condition_id, before, trades, rows)
+        if is_terminal(order) and order.filled_shares == 0:
+            self._refusal = f"{order.asset} {order.side} {order.state}: {order.last_error}"
+        self._show()
+
+    def _settle(self, message: WinnerKnown) -> None:
+        before = self._state.positions(message.condition_id)
+        ledger, trades = settle(self._state.ledger, message.condition_id, message.winner, message.at_ms)
+        self._state = replace(self._state, ledger=ledger).without_market(message.condition_id)
+        self._views.pop(message.condition_id, None)
+        self.context.cancel_timer(f"winner {message.condition_id}")
+        self._booked(message.asset, message.condition_id, before, trades, ())
+        self._show()
+
+    def _booked(
+        self,
+        asset: str,
+        condition_id: str,
+        before: tuple[Position, ...],
+        trades: list[ClosedTrade],
+        own_rows: tuple[Record, ...],
+    ) -> None:
+        """Write what changed in one market, tell who wants to know, and log the transitions."""
+        now_ms = self.context.clock.now_ms()
+        after = {position_key(p.condition_id, p.side): p for p in self._state.positions(condition_id)}
+        gone = [replace(p, shares=0) for p in before if position_key(p.condition_id, p.side) not in after]
+        rows: list[Record] = [*own_rows, *(position_record(p, now_ms) for p in (*gone, *after.values()))]
+        for trade in trades:
+            rows.append(trade_record(trade))
+            self._state = replace(self._state, tallies=tallied(self._state.tallies, trade))
+            text = (
+                f"{trade.asset} {trade.side} closed by {trade.exit_reason}: {decimal(trade.shares):.2f} shares "
+                f"{decimal(trade.entry_price):.3f} -> {decimal(trade.exit_price):.3f}, "
+                f"PnL net {decimal(trade.pnl_net_usd):+.2f} USD, fees {decimal(trade.fees_usd):.2f}"
+            )
+            self._log(text)
+            self.context.tell(addresses.NOTIFIER, Alert("trade closed", text))
+        self._commit(tuple(rows))
+        self._publish_position(asset, condition_id)
+
+    def _commit(self, rows: tuple[Record, ...]) -> None:
+        """Save the state and write it in the same transaction as the rows it belongs to."""
+        payload = msgspec.msgpack.encode(self._state)
+        generation = self.context.save(payload)
+        now_ms = self.context.clock.now_ms()
+        name = checkpoint_name(self._session_id, self.context.address.name)
+        checkpoint = CheckpointRecord("actor", name, generation, SCHEMA_VERSION, payload, now_ms)
+        self.context.tell(addresses.DB_WRITER, Persist((*rows, checkpoint)))
+        self._show()
+
+    # -- telling ------------------------------------------------------------------------------------------------
+
+    def _listed(self, market: Market) -> None:
+        closes_ms = market.window.closes_at_s * 1000
+        key = f"winner {market.condition_id}"
+        self.context.timer_at(key, closes_ms, Tick(key))
+        now_s = self.context.clock.now_ms() / 1000
+        held = set(self._state.held_markets())
+        for condition_id, view in list(self._views.items()):
+            if condition_id not in held and now_s - view.received_ms / 1000 > 2 * market.window.length_s:
+                del self._views[condition_id]
+
+    def _await_winner(self, condition_id: str) -> None:
+        market = self._state.markets.get(condition_id)
+        if market is None:
+            return
+        window, key = market.window, f"winner {condition_id}"
+        now_ms = self.context.clock.now_ms()
+        if window.closes_at_s * 1000 > now_ms:
+            self.context.timer_at(key, window.closes_at_s * 1000, Tick(key))
+            return
+        wish = AwaitWinner(market.asset, condition_id, window.slug, window.closes_at_s)
+        self.context.tell(addresses.DISCOVERY, wish)
+        self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))
+
+    def _publish_held(self, condition_id: str) -> None:
+        market = self._state.markets.get(condition_id)
+        if market is not None:
+            self._publish_position(market.asset, condition_id)
+
+    def _publish_position(self, asset: str, condition_id: str) -> None:
+        held = self._state.positions(condition_id)
+        view = PositionPublished(asset, condition_id, held[0] if held else None, self._state.is_busy(condition_id))
+        self.context.tell(addresses.market(asset), view)
+        self.context.tell(addresses.WATCHDOG, view)
+
+    def _show(self) -> None:
+        now_s = self.context.clock.now_ms() / 1000
+        self.context.publish("portfolio", status_of(self._state, self._session_id, now_s, self._refusal))

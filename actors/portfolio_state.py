@@ -1,0 +1,127 @@
+"""The portfolio's whole state as one frozen value: what its checkpoint holds, and what of it is shown."""
+
+import msgspec
+from msgspec.structs import replace
+
+from core.market.market import Market
+from core.status import HoldingStatus, PortfolioStatus
+from core.trading.ledger import Ledger, new_ledger
+from core.trading.orders import Intent, Order
+from core.trading.positions import ClosedTrade, Position
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Closed trades of one asset in this session; dollars in 1e-6."""
+
+    trades: int = 0
+    wins: int = 0
+    pnl_net_usd: int = 0
+    fees_usd: int = 0
+
+
+class PortfolioState(msgspec.Struct, frozen=True):
+    """Ledger, open orders with their intents, and the markets of both. Treat the dictionaries as immutable."""
+
+    ledger: Ledger
+    orders: dict[str, Order] = {}
+    intents: dict[str, Intent] = {}
+    markets: dict[str, Market] = {}
+    tallies: dict[str, Tally] = {}
+
+    @classmethod
+    def new(cls, start_usd: int) -> "PortfolioState":
+        """Return a state that holds nothing but `start_usd` (1e-6)."""
+        return cls(new_ledger(start_usd))
+
+    def positions(self, condition_id: str) -> tuple[Position, ...]:
+        """Return what is held in one market."""
+        return tuple(p for p in self.ledger.positions.values() if p.condition_id == condition_id)
+
+    def held_markets(self, asset: str | None = None) -> list[str]:
+        """Return the condition ids with a position or an open order, of one asset or of all."""
+        held = {p.condition_id: p.asset for p in self.ledger.positions.values()}
+        held.update({order.condition_id: order.asset for order in self.orders.values()})
+        return [condition_id for condition_id, of in held.items() if asset in (None, of)]
+
+    def is_busy(self, condition_id: str) -> bool:
+        """Return whether an order of the market is not terminal."""
+        return any(order.condition_id == condition_id for order in self.orders.values())
+
+    def with_order(self, order: Order, intent: Intent, market: Market | None) -> "PortfolioState":
+        """Return the state with an open order, its intent and its market."""
+        return replace(
+            self,
+            orders={**self.orders, order.id: order},
+            intents={**self.intents, intent.id: intent},
+            markets=self.markets if market is None else {**self.markets, market.condition_id: market},
+        )
+
+    def without_order(self, order: Order) -> "PortfolioState":
+        """Return the state without a terminal order and its intent, and without its market if nothing is held there."""
+        after = replace(
+            self,
+            orders={key: kept for key, kept in self.orders.items() if key != order.id},
+            intents={key: kept for key, kept in self.intents.items() if key != order.intent_id},
+        )
+        return after if order.condition_id in after.held_markets() else after.without_market(order.condition_id)
+
+    def without_market(self, condition_id: str) -> "PortfolioState":
+        """Return the state without a market in which nothing is held any more, and without its orders."""
+        orders = {key: order for key, order in self.orders.items() if order.condition_id != condition_id}
+        kept = {order.intent_id for order in orders.values()}
+        return replace(
+            self,
+            orders=orders,
+            intents={key: intent for key, intent in self.intents.items() if key in kept},
+            markets={key: market for key, market in self.markets.items() if key != condition_id},
+        )
+
+
+def tallied(tallies: dict[str, Tally], trade: ClosedTrade) -> dict[str, Tally]:
+    """Return the tallies with one more closed trade."""
+    before = tallies.get(trade.asset, Tally())
+    after = Tally(
+        trades=before.trades + 1,
+        wins=before.wins + (trade.pnl_net_usd > 0),
+        pnl_net_usd=before.pnl_net_usd + trade.pnl_net_usd,
+        fees_usd=before.fees_usd + trade.fees_usd,
+    )
+    return {**tallies, trade.asset: after}
+
+
+def status_of(state: PortfolioState, session_id: int, now_s: float, last_refusal: str | None) -> PortfolioStatus:
+    """Return what the status board shows; `now_s` (unix) tells open windows from those that wait for their winner."""
+    holdings: dict[str, HoldingStatus] = {}
+    positions = state.ledger.positions.values()
+    for asset in sorted({p.asset for p in positions} | set(state.tallies)):
+        own = [p for p in positions if p.asset == asset]
+        waiting = [p for p in own if _closed(state, p, now_s)]
+        current = next((p for p in own if p not in waiting and p.shares), None)
+        tally = state.tallies.get(asset, Tally())
+        holdings[asset] = HoldingStatus(
+            side=None if current is None else current.side,
+            shares=0 if current is None else current.shares,
+            cost_usd=sum(p.cost_usd for p in own),
+            entry_price=0 if current is None else current.entry_price,
+            realised_usd=tally.pnl_net_usd,
+            fees_usd=tally.fees_usd + sum(p.fees_usd for p in own),
+            trades=tally.trades,
+            unsettled=len(waiting),
+        )
+    return PortfolioStatus(
+        session_id=session_id,
+        cash_usd=state.ledger.cash_usd,
+        reserved_usd=sum(held.usd for held in state.ledger.reservations.values()),
+        cost_usd=sum(p.cost_usd for p in positions),
+        realised_usd=state.ledger.realised_usd,
+        fees_usd=sum(held.fees_usd for held in holdings.values()),
+        trades=sum(tally.trades for tally in state.tallies.values()),
+        wins=sum(tally.wins for tally in state.tallies.values()),
+        holdings=holdings,
+        last_refusal=last_refusal,
+    )
+
+
+def _closed(state: PortfolioState, position: Position, now_s: float) -> bool:
+    market = state.markets.get(position.condition_id)
+    return market is not None and market.window.closes_at_s <= now_s

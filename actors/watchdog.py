@@ -1,0 +1,214 @@
+"""The WatchdogActor sets the gate and asks for exits by the clock.
+
+It hears freshness from the feeds and the recorder directly. Each reason to hold the gate is set and lifted by itself;
+the strictest one counts.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from actors import addresses
+from core.market.market import Market
+from core.messages import (
+    Alert,
+    AssetRetiring,
+    CalendarRequested,
+    FeedPulse,
+    ForcedExit,
+    MarketListed,
+    Persist,
+    PositionPublished,
+    PositionRequested,
+    RecorderPulse,
+    Tick,
+)
+from core.records import HealthEventRecord
+from core.runtime.actor import Actor
+from core.runtime.context import Context
+from core.status import FeedStatus
+from core.trading.gate import GateLevel
+from core.trading.limits import exit_due
+
+CHECK_S = 0.25
+PULSE_LATE_S = 3.0
+"""A feed or recorder that says nothing for this long is dead or hung, whatever it said last."""
+EXIT_AGAIN_S = 2.0
+START_WITHIN_S = 10.0
+"""A feed that has never been fresh is merely starting for this long; the `starting` hold covers it."""
+STARTING = "starting"
+
+
+class WatchdogLimits(msgspec.Struct, frozen=True):
+    """Limits in real seconds (already scaled), except `exit_before_s` which is scaled by W / 900 where it is used."""
+
+    book_stale_s: float
+    flow_stale_s: float | None
+    recorder_lag_s: float = 1.0
+    exit_before_s: float | None = 120.0
+
+
+class WatchdogActor(Actor):
+    """Stale feeds and an unreachable database take the gate off `open`; the T-2 rule closes what is held."""
+
+    def __init__(
+        self,
+        context: Context,
+        assets: tuple[str, ...],
+        session_id: int,
+        limits: WatchdogLimits,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(context)
+        self._assets = assets
+        self._session_id = session_id
+        self._limits = limits
+        self._log = log
+        self._pulses: dict[str, tuple[FeedPulse, float]] = {}
+        self._recorder: tuple[RecorderPulse, float] | None = None
+        self._markets: dict[str, Market] = {}
+        self._positions: dict[str, PositionPublished] = {}
+        self._asked: dict[str, int] = {}
+        self._stale: dict[str, str] = {}
+        self._retired: set[str] = set()
+        self._fresh_once: set[str] = set()
+        self._started_ms = context.clock.monotonic_ms()
+
+    def on_start(self) -> None:
+        """Hold the gate of each asset until its feeds have been heard, and ask what is listed and held."""
+        for asset in self._assets:
+            self.context.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
+            self.context.tell(addresses.DISCOVERY, CalendarRequested(asset, self.context.address))
+            self.context.tell(addresses.PORTFOLIO, PositionRequested(asset, self.context.address))
+        self.context.timer("check", CHECK_S, Tick("check"))
+
+    def receive(self, message: object) -> None:
+        """Note what is heard; judge on the timer."""
+        match message:
+            case FeedPulse():
+                self._pulses[message.feed] = (message, self.context.clock.monotonic_ms())
+            case RecorderPulse():
+                self._recorder = (message, self.context.clock.monotonic_ms())
+            case PositionPublished():
+                self._held(message)
+            case MarketListed(market=market):
+                self._markets[market.condition_id] = market
+            case AssetRetiring():
+                self._retired.add(message.asset)
+                self.context.gate.hold(message.asset, "retired", GateLevel.REDUCE_ONLY)
+                self.context.tell(addresses.NOTIFIER, Alert("asset retired", message.reason))
+            case Tick(name="check"):
+                self._check()
+                self.context.timer("check", CHECK_S, Tick("check"))
+
+    def _check(self) -> None:
+        for asset in self._assets:
+            book_reason = self._feed(addresses.book_feed(asset).name, asset, self._limits.book_stale_s)
+            flow_reason = self._feed(addresses.flow_feed(asset).name, asset, self._limits.flow_stale_s)
+            if book_reason is None and flow_reason is None:
+                self.context.gate.release(asset, STARTING)
+        self._check_recorder()
+        self._check_exits()
+
+    # -- feeds and recorder -------------------------------------------------------------------------------------
+
+    def _feed(self, feed: str, asset: str, limit_s: float | None) -> str | None:
+        """Judge one feed: hold or release its asset's gate, and return why it is stale, None when it is fresh."""
+        if limit_s is None:
+            return None
+        reason = self._stale_because(feed, limit_s)
+        hold = f"{feed} stale"
+        was = self._stale.get(feed)
+        if reason is None:
+            self._fresh_once.add(feed)
+            if was is not None:
+                del self._stale[feed]
+                self._note(feed, "recovered", "data flows again")
+            self.context.gate.release(asset, hold)
+        elif feed in self._fresh_once or self.context.clock.monotonic_ms() - self._started_ms > START_WITHIN_S * 1000:
+            if was is None:
+                self._stale[feed] = reason
+                self._note(feed, "stale", reason)
+            self.context.gate.hold(asset, hold, GateLevel.REDUCE_ONLY)
+        pulse = self._pulses.get(feed)
+        if pulse is not None:
+            heard = pulse[0]
+            self.context.publish(
+                f"feed {feed}",
+                FeedStatus(
+                    feed=feed,
+                    connected=heard.connected,
+                    stale=reason is not None,
+                    age_s=heard.age_s,
+                    frames=heard.frames,
+                    bad_frames=heard.bad_frames,
+                    reconnects=heard.reconnects,
+                    detail=reason or heard.detail,
+                ),
+            )
+        return reason
+
+    def _stale_because(self, feed: str, limit_s: float) -> str | None:
+        heard = self._pulses.get(feed)
+        if heard is None:
+            return "not heard yet"
+        pulse, at_ms = heard
+        late_s = (self.context.clock.monotonic_ms() - at_ms) / 1000
+        if late_s > PULSE_LATE_S:
+            return f"silent for {late_s:.1f} s: its actor is dead or hung"
+        if not pulse.connected:
+            return pulse.detail
+        if not pulse.has_data:
+            return "connected, no data yet"
+        age_s = pulse.age_s + late_s
+        return None if age_s <= limit_s else f"last data {age_s:.1f} s ago, limit {limit_s:g} s"
+
+    def _check_recorder(self) -> None:
+        if self._recorder is None:
+            return
+        pulse, at_ms = self._recorder
+        late_s = (self.context.clock.monotonic_ms() - at_ms) / 1000
+        behind_s = max(pulse.lag_s, late_s if late_s > PULSE_LATE_S else 0.0)
+        if behind_s > self._limits.recorder_lag_s:
+            if self.context.gate.hold(None, "database does not record", GateLevel.REDUCE_ONLY):
+                self._note("database", "stale", pulse.error or f"{behind_s:.1f} s behind")
+        elif self.context.gate.release(None, "database does not record"):
+            self._note("database", "recovered", "everything is recorded again")
+
+    def _note(self, subject: str, status: str, detail: str) -> None:
+        self._log(f"{subject} {status}: {detail}")
+        row = HealthEventRecord(self._session_id, subject, status, detail, self.context.clock.now_ms())
+        self.context.tell(addresses.DB_WRITER, Persist((row,)))
+
+    # -- exits --------------------------------------------------------------------------------------------------
+
+    def _check_exits(self) -> None:
+        now_ms = self.context.clock.now_ms()
+        for condition_id, position in self._positions.items():
+            reason = self._exit_reason(position.asset, condition_id, now_ms)
+            if reason is None or position.busy:
+                continue
+            asked_ms = self._asked.get(condition_id)
+            if asked_ms is None or now_ms - asked_ms >= EXIT_AGAIN_S * 1000:
+                self._asked[condition_id] = now_ms
+                self.context.tell(addresses.PORTFOLIO, ForcedExit(position.asset, condition_id, reason))
+        for condition_id, market in list(self._markets.items()):
+            if market.window.seconds_left(now_ms) < -market.window.length_s:
+                del self._markets[condition_id]
+
+    def _held(self, position: PositionPublished) -> None:
+        if position.side is None:
+            self._positions.pop(position.condition_id, None)
+            self._asked.pop(position.condition_id, None)
+        else:
+            self._positions[position.condition_id] = position
+
+    def _exit_reason(self, asset: str, condition_id: str, now_ms: int) -> str | None:
+        market = self._markets.get(condition_id)
+        if market is None or market.window.seconds_left(now_ms) <= 0:
+            return None
+        if asset in self._retired:
+            return "retired"
+        if self._limits.exit_before_s is not None and exit_due(market.window, now_ms, self._limits.exit_before_s):
+            return "T-2"
+        return None

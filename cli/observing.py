@@ -1,0 +1,77 @@
+"""Turns what the runtime and the gate announce into log lines, health events, dead letters and alerts."""
+
+import threading
+
+from loguru import logger
+
+from actors import addresses
+from core.messages import Alert, Persist
+from core.records import DeadLetterRecord, HealthEventRecord
+from core.runtime.supervision import DeadLetter, SystemEvent
+from core.runtime.threaded import ThreadedRuntime
+from core.trading.gate import GateState
+
+ROUTINE = "for an earlier incarnation"
+"""Dead letters that every restart makes: counted and kept, but not worth a log line each."""
+
+
+class Observer:
+    """Listens to one runtime. Called from whatever thread an event happens in, so it only logs and tells."""
+
+    def __init__(self, system: ThreadedRuntime, session_id: int) -> None:
+        self._system = system
+        self._session_id = session_id
+        self._lock = threading.Lock()
+        self._gate = system.gate.state
+        system.observers.append(self._heard)
+        system.gate.observer = self._gate_changed
+
+    def announce(self) -> None:
+        """Say that everything was started."""
+        self._system.tell(addresses.NOTIFIER, Alert("start", f"session {self._session_id} runs"))
+
+    def _heard(self, event: SystemEvent | DeadLetter) -> None:
+        if isinstance(event, DeadLetter):
+            self._dead_letter(event)
+            return
+        if event.kind == "started" and event.incarnation == 1:
+            return
+        if event.kind == "stopped":
+            return
+        level = "ERROR" if event.kind in ("failed", "retired") else "WARNING" if event.kind != "started" else "INFO"
+        logger.log(level, "{} {} (incarnation {}): {}", event.address, event.kind, event.incarnation, event.detail)
+        row = HealthEventRecord(self._session_id, event.address, event.kind, event.detail, event.at_ms)
+        self._system.tell(addresses.DB_WRITER, Persist((row,)))
+        if event.kind != "started":
+            self._system.tell(addresses.NOTIFIER, Alert(f"actor {event.kind}", f"{event.address}: {event.detail}"))
+
+    def _dead_letter(self, letter: DeadLetter) -> None:
+        if letter.target == addresses.DB_WRITER.name or letter.reason == ROUTINE:
+            return
+        logger.warning("dead letter: {} for {}: {}", letter.message_type, letter.target, letter.reason)
+        row = DeadLetterRecord(
+            session_id=self._session_id,
+            target=letter.target,
+            sender=letter.sender,
+            incarnation=letter.incarnation,
+            message_type=letter.message_type,
+            reason=letter.reason,
+            at_ms=letter.at_ms,
+        )
+        self._system.tell(addresses.DB_WRITER, Persist((row,)))
+
+    def _gate_changed(self, state: GateState) -> None:
+        with self._lock:
+            before, self._gate = self._gate, state
+        for hold in state.holds:
+            if hold not in before.holds:
+                self._gate_line(hold.scope, f"{hold.level.name.lower().replace('_', '-')}: {hold.reason}")
+        for hold in before.holds:
+            if all((hold.scope, hold.reason) != (kept.scope, kept.reason) for kept in state.holds):
+                self._gate_line(hold.scope, f"hold lifted: {hold.reason}")
+
+    def _gate_line(self, scope: str, text: str) -> None:
+        subject = f"gate {scope}" if scope else "gate"
+        logger.info("{} {}", subject, text)
+        row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
+        self._system.tell(addresses.DB_WRITER, Persist((row,)))

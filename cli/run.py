@@ -1,0 +1,250 @@
+"""`run`: starts everything in order, shows it until it is told to stop, and ends it in reverse, losing nothing."""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import httpx
+import typer
+from loguru import logger
+
+from actors.market import MarketRules
+from actors.notifier import Post
+from actors.portfolio import Sizing
+from actors.watchdog import WatchdogLimits
+from cli.database import Database, open_database
+from cli.exchange import Endpoints, Exchange
+from cli.live_venues import Patience, live_venues
+from cli.observing import Observer
+from cli.screen import Screen
+from cli.wiring import Rules, Services, Venues, assemble, start_all, warm_policy
+from config.load import ConfigError, load_settings
+from config.settings import PROJECT_ROOT, Settings
+from core.errors import TransientError
+from core.records import Record
+from core.runtime.clock import SystemClock
+from core.runtime.threaded import ThreadedRuntime
+from core.trading.gate import GateLevel
+from core.trading.limits import OpenLimits
+from models.checkpoint import fresh_weights, load_weights
+from storage.queries import Session
+
+EXIT_ESCALATED = 70
+STOP_WITHIN_S = 2.5
+SWITCH_INTERVAL_S = 0.0005
+"""CPython hands the interpreter lock over every 5 ms by default: ten ticks of latency under load."""
+
+
+def run(
+    profile: Annotated[str | None, typer.Option(help="demo (embedded database and exchange) or real.")] = None,
+    mode: Annotated[str | None, typer.Option(help="paper; live and dual are refused in this version.")] = None,
+    assets: Annotated[str | None, typer.Option(help="Assets to trade, such as BTC,ETH.")] = None,
+    world: Annotated[
+        str | None, typer.Option(help="Demo world: lagged (pays more than the real one) or today.")
+    ] = None,
+    window_s: Annotated[int | None, typer.Option(help="Window length of the demo in seconds.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the demo's world and of the actors.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Policy weights to trade with.")] = None,
+    new_session: Annotated[bool, typer.Option("--new-session", help="Start a session instead of resuming.")] = False,
+) -> None:
+    """Start trading and resume the last session. Without options: paper money on the embedded exchange.
+
+    Stop with Ctrl-C. Exit codes: 0 stopped, 1 could not start, 2 bad settings, 70 gave up so that a host restarts it.
+    """
+    given = {"profile": profile, "mode": mode, "assets": assets, "world": world, "window_s": window_s}
+    overrides = {**given, "seed": seed, "weights": weights}
+    settings = load_settings(os.environ, overrides, PROJECT_ROOT / ".env")
+    if settings.mode != "paper":
+        raise ConfigError(f"mode {settings.mode}: real orders are not part of this version; use --mode paper")
+    sys.exit(Trading(settings, new_session=new_session).run())
+
+
+class Trading:
+    """One process that trades: every part registers its own end as soon as it exists."""
+
+    def __init__(self, settings: Settings, *, new_session: bool) -> None:
+        self._settings = settings
+        self._new_session = new_session
+        self._stop = threading.Event()
+        weights = settings.weights
+        self._weights = fresh_weights(settings.seed) if weights is None else load_weights(weights)
+
+    def run(self) -> int:
+        """Start, wait, stop; return the exit code."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        screen = Screen(self._settings)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
+        code = 0
+        with contextlib.ExitStack() as ends:
+            ends.callback(_ignore_signals)
+            try:
+                system = self._start(ends, screen)
+                self._on_signal_stop()
+                code = self._wait(system, screen)
+            except KeyboardInterrupt:
+                logger.info("stopped while starting")
+            finally:
+                _ignore_signals()
+        logger.complete()
+        return code
+
+    def _on_signal_stop(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop.set())
+
+    def _wait(self, system: ThreadedRuntime, screen: Screen) -> int:
+        while not self._stop.wait(screen.refresh_s):
+            screen.show(system)
+            if system.failure is not None:
+                logger.error("giving up: {}", system.failure)
+                return EXIT_ESCALATED
+        logger.info("stopping: no new orders, positions are kept")
+        return 0
+
+    def _start(self, ends: contextlib.ExitStack, screen: Screen) -> ThreadedRuntime:
+        settings = self._settings
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        screen.say("starting the database")
+        database = open_database(settings, new_session=self._new_session, ends=ends)
+        session = database.session
+        screen.say(f"{'resuming' if session.resumed else 'starting'} session {session.id}")
+        venues = self._venues(ends, screen)
+        ends.callback(venues.close)
+        system = ThreadedRuntime(
+            SystemClock(),
+            seed=settings.seed,
+            lease_epoch=database.lease.epoch,
+            saved=database.saved_states(),
+            lane_width={"rest": 4, "policy": 1},
+        )
+        observer = Observer(system, session.id)
+        assemble(system, self._rules(session), venues, self._services(database))
+        ends.callback(_stop_system, system)
+        start_all(system)
+        observer.announce()
+        ends.enter_context(screen.live(system, session))
+        gc.freeze()  # what start-up made stays: later collections need not walk it
+        return system
+
+    def _venues(self, ends: contextlib.ExitStack, screen: Screen) -> Venues:
+        settings = self._settings
+        if settings.profile == "demo":
+            screen.say(f"starting the embedded exchange, world {settings.world}")
+            exchange = Exchange(
+                seed=settings.seed,
+                window_s=settings.window_s,
+                world=settings.world,
+                assets=settings.assets,
+                log_file=settings.state_dir / "exchange.log",
+                log=logger.info,
+            )
+            ends.callback(exchange.stop)
+            endpoints = exchange.start()
+        else:
+            endpoints = _public_endpoints(settings)
+        patience = Patience(book_silence_s=settings.silence_s, flow_silence_s=settings.silence_s)
+        clock = SystemClock()
+        return live_venues(endpoints, settings.assets, patience, clock.now_ms, routed=settings.profile == "real")
+
+    def _services(self, database: Database) -> Services:
+        settings = self._settings
+        weights = self._weights
+        hook = settings.discord_webhook_url
+
+        def write(rows: Sequence[Record]) -> None:
+            database.write(rows)
+
+        return Services(
+            write=write,
+            load_weights=lambda: weights,
+            weights_source="fresh, untrained" if settings.weights is None else settings.weights.name,
+            make_policy=warm_policy,
+            post=None if hook is None else _discord(hook.get_secret_value()),
+            log=logger.info,
+        )
+
+    def _rules(self, session: Session) -> Rules:
+        settings = self._settings
+        stale_s = settings.book_stale_after_s
+        exit_s = settings.exit_seconds_before_close
+        return Rules(
+            assets=settings.assets,
+            window_s=settings.window_s,
+            session_id=session.id,
+            starting_cash_usd=settings.starting_cash,
+            sizing=Sizing(
+                trade_size_usd=settings.trade_size,
+                slippage_ticks=settings.max_slippage_ticks,
+                order_type=settings.order_type,
+                limits=OpenLimits(
+                    min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale
+                ),
+            ),
+            market=MarketRules(
+                grid_ms=settings.decision_grid_ms,
+                book_stale_s=stale_s,
+                flow_stale_s=settings.flow_stale_after_s,
+                sample_actions=settings.sample_actions,
+            ),
+            watchdog=WatchdogLimits(
+                book_stale_s=stale_s,
+                flow_stale_s=settings.flow_stale_after_s,
+                exit_before_s=exit_s or None,
+            ),
+            paper_latency_ms=settings.paper_latency_ms,
+            paper_book_age_ms=round(stale_s / settings.scale * 1000),
+        )
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    """Let the stop itself not be stopped: a second Ctrl-C must not lose what is being written."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stop_system(system: ThreadedRuntime) -> None:
+    system.gate.observer = None
+    system.gate.hold(None, "stopping", GateLevel.CLOSED)
+    stuck = system.stop(STOP_WITHIN_S)
+    if stuck:
+        logger.warning("did not end in time: {}", ", ".join(stuck))
+
+
+def _public_endpoints(settings: Settings) -> Endpoints:
+    urls = {
+        "gamma": settings.gamma_url,
+        "clob": settings.clob_url,
+        "clob_ws": settings.clob_ws_url,
+        "price_ws": settings.price_ws_url,
+        "binance_rest": settings.binance_rest_url,
+        "binance_ws": settings.binance_ws_url,
+    }
+    missing = [name for name, url in urls.items() if url is None]
+    if missing:
+        raise ConfigError(f"no URL for {', '.join(missing)}: set FUSEBOX_{missing[0].upper()}_URL")
+    return Endpoints(**{name: url for name, url in urls.items() if url is not None})
+
+
+def _discord(url: str) -> Post:
+    """Return a channel to a Discord webhook; its errors never carry the URL, which is a secret."""
+
+    def post(text: str) -> None:
+        try:
+            reply = httpx.post(url, json={"content": text}, timeout=5.0)
+        except httpx.HTTPError as error:
+            raise TransientError(f"webhook not reached ({type(error).__name__})") from None
+        if not reply.is_success:
+            raise TransientError(f"webhook answered {reply.status_code}")
+
+    return post

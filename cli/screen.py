@@ -1,0 +1,75 @@
+"""What a person sees: on a terminal the live table with the log scrolling above it, elsewhere one line a transition."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from loguru import logger
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from cli.live_table import live_table
+from config.settings import Settings
+from core.runtime.system import ActorSystem
+from storage.queries import Session
+
+REFRESH_S = 0.5
+WORLDS = {
+    "lagged": "world lagged: its book follows several seconds late, it pays more than the real one",
+    "today": "world today: lag and fees as on the real venue",
+}
+
+
+class Screen:
+    """Owns standard output and the log sinks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._console = Console()
+        self._live: Live | None = None
+        self.refresh_s = REFRESH_S
+        logger.remove()
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        file = settings.state_dir / "fusebox.log"
+        logger.add(file, level="DEBUG", rotation="10 MB", retention=3, diagnose=False, backtrace=False)
+        if self._console.is_terminal:
+            logger.add(
+                self._print, level=settings.log_level, format="{time:HH:mm:ss} {level: <7} {message}", diagnose=False
+            )
+        else:
+            line = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <7} {message}"
+            logger.add(sys.stdout, level=settings.log_level, format=line, diagnose=False)
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line.rstrip("\n")), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Report a step of starting up."""
+        logger.info("{}", text)
+
+    @contextlib.contextmanager
+    def live(self, system: ActorSystem, session: Session) -> Iterator[None]:
+        """Show the live table while the block runs, if there is a terminal."""
+        self._title = self._headline(session)
+        if not self._console.is_terminal:
+            logger.info("{}", self._title)
+            yield
+            return
+        with Live(console=self._console, auto_refresh=False, transient=False) as live:
+            self._live = live
+            self.show(system)
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def show(self, system: ActorSystem) -> None:
+        """Draw the table as things stand."""
+        if self._live is not None:
+            self._live.update(live_table(system, self._settings.assets, self._title), refresh=True)
+
+    def _headline(self, session: Session) -> str:
+        settings = self._settings
+        where = WORLDS[settings.world] if settings.profile == "demo" else "public venues"
+        return f"fusebox {settings.profile}, {settings.mode} money, session {session.id}, {where}"

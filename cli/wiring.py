@@ -1,0 +1,148 @@
+"""Which actors there are, what each is handed, and in which order they start: the same for a live run and a replay."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from actors import addresses
+from actors.db_writer import DbWriterActor, Write
+from actors.discovery import Calendar, DiscoveryActor
+from actors.executor import ExecutorActor
+from actors.feed import BookFeedActor, FlowFeedActor
+from actors.learner import LearnerActor
+from actors.market import MarketActor, MarketRules, Policy
+from actors.notifier import NotifierActor, Post
+from actors.portfolio import PortfolioActor, Sizing
+from actors.watchdog import WatchdogActor, WatchdogLimits
+from core.market.book import LocalBook
+from core.market.events import Kline
+from core.market.market import Market
+from core.messages import AssetRetiring
+from core.runtime.address import Address
+from core.runtime.cell import Spec
+from core.runtime.stream import Stream
+from core.runtime.system import ActorSystem
+from core.trading.gate import GateLevel
+from models.policy import Policy as ModelPolicy
+from models.weights import Weights
+from venues.paper.broker import VENUE
+
+
+class Venues(msgspec.Struct, frozen=True):
+    """How the actors reach the outside world; a recording stands in for it in a replay."""
+
+    book_stream: Callable[[Market], Stream]
+    make_book: Callable[[Market, int], LocalBook]
+    flow_streams: Callable[[str], Sequence[Stream]]
+    candles: Callable[[str], tuple[Kline, ...]] | None
+    calendar: Calendar
+    prices: Callable[[], Stream] | None
+    close: Callable[[], None] = lambda: None
+    """Lets go of pooled connections, once no worker uses them any more."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Everything that was decided by settings; ages in real seconds, money in 1e-6."""
+
+    assets: tuple[str, ...]
+    window_s: int
+    session_id: int
+    starting_cash_usd: int
+    sizing: Sizing
+    market: MarketRules
+    watchdog: WatchdogLimits
+    paper_latency_ms: int
+    paper_book_age_ms: int
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What is not a venue: the database, the weights, the channel to a person, the log."""
+
+    write: Write
+    load_weights: Callable[[], object]
+    weights_source: str
+    make_policy: Callable[[object], Policy]
+    post: Post | None
+    log: Callable[[str], None]
+
+
+def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Services) -> None:
+    """Add every actor in start order: what must last first, what decides last. Nothing is started."""
+    log = services.log
+    markets = tuple(addresses.market(asset) for asset in rules.assets)
+
+    def add(address: Address, make: Callable[..., object], asset: str | None = None) -> None:
+        system.add(Spec(address, make, asset))  # type: ignore[arg-type]  # each lambda below makes an Actor
+
+    add(addresses.DB_WRITER, lambda context: DbWriterActor(context, services.write, log))
+    add(addresses.NOTIFIER, lambda context: NotifierActor(context, rules.session_id, services.post))
+    add(
+        addresses.PORTFOLIO,
+        lambda context: PortfolioActor(context, rules.session_id, rules.starting_cash_usd, rules.sizing, VENUE, log),
+    )
+    add(
+        addresses.EXECUTOR,
+        lambda context: ExecutorActor(context, rules.paper_latency_ms, rules.paper_book_age_ms, log),
+    )
+    add(
+        addresses.WATCHDOG,
+        lambda context: WatchdogActor(context, rules.assets, rules.session_id, rules.watchdog, log),
+    )
+    add(
+        addresses.LEARNER,
+        lambda context: LearnerActor(context, services.load_weights, services.weights_source, markets),
+    )
+    add(
+        addresses.DISCOVERY,
+        lambda context: DiscoveryActor(context, rules.assets, rules.window_s, venues.calendar, venues.prices, log),
+    )
+    for asset in rules.assets:
+        _assemble_asset(asset, add, rules, venues, services)
+    system.on_retire = lambda asset, reason: _retire(system, asset, reason)
+
+
+def _assemble_asset(asset: str, add: Callable[..., None], rules: Rules, venues: Venues, services: Services) -> None:
+    candles = venues.candles
+    add(
+        addresses.book_feed(asset),
+        lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log),
+        asset,
+    )
+    add(
+        addresses.flow_feed(asset),
+        lambda context: FlowFeedActor(
+            context,
+            asset,
+            lambda: venues.flow_streams(asset),
+            None if candles is None else lambda: candles(asset),
+            window_scale=rules.window_s / 900,
+            log=services.log,
+        ),
+        asset,
+    )
+    add(
+        addresses.market(asset),
+        lambda context: MarketActor(context, asset, rules.session_id, rules.market, services.make_policy, services.log),
+        asset,
+    )
+
+
+def warm_policy(weights: object) -> Policy:
+    """Return a policy on these weights, compiled and warm; takes seconds on a new host, so run it in a worker."""
+    if not isinstance(weights, Weights):
+        raise TypeError(f"expected Weights, was {type(weights).__name__}")
+    policy = ModelPolicy(weights)
+    policy.warm_up()
+    return policy
+
+
+def start_all(system: ActorSystem) -> None:
+    """Start every assembled actor in order."""
+    for address in list(system.cells):
+        system.start(address)
+
+
+def _retire(system: ActorSystem, asset: str, reason: str) -> None:
+    """Take an asset out of trading: reduce-only at once, and the watchdog asks for the exit of what is held."""
+    system.gate.hold(asset, "retired", GateLevel.REDUCE_ONLY)
+    system.tell(addresses.WATCHDOG, AssetRetiring(asset, reason))

@@ -1,0 +1,187 @@
+"""Every setting of a run: its unit, range and default, and the environment variable that changes it."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.market.window import REFERENCE_LENGTH_S
+from core.trading.money import micros
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
+STALE_FLOOR_S = 2.0
+SECRETS = frozenset(("database_url", "discord_webhook_url"))
+
+Usd = Annotated[Decimal, Field(max_digits=14, decimal_places=6, allow_inf_nan=False)]
+Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s/@]+(/\S*)?$")]
+
+
+class Settings(BaseSettings):
+    """One run's settings, frozen. Seconds "at W = 900" shrink with the window: read the properties, not the fields."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    profile: Literal["demo", "real"] = Field("demo", description="venues: demo (embedded exchange) or real (public)")
+    mode: Literal["paper", "live", "dual"] = Field("paper", description="broker: paper, live or dual")
+    assets: tuple[str, ...] = Field(KNOWN_ASSETS, description="tickers to trade, comma-separated: BTC,ETH,SOL,XRP")
+    window_s: int = Field(
+        60, ge=20, le=900, description="length of a market's window, 20 to 900 s; 900 on the real venue"
+    )
+    world: Literal["lagged", "today"] = Field(
+        "lagged", description="how the embedded exchange behaves: lagged (its book follows late) or today"
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of every random draw, 0 to 2**63 - 1")
+    state_dir: Path = Field(PROJECT_ROOT / ".fusebox", description="folder of the embedded database, journal and gate")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host:port/name; none for the embedded database"
+    )
+    gamma_url: Url | None = Field(None, description="Polymarket's market listings; none for the embedded exchange")
+    clob_url: Url | None = Field(None, description="Polymarket's order book over HTTP; none for the embedded exchange")
+    clob_ws_url: Url | None = Field(None, description="Polymarket's market websocket; none for the embedded exchange")
+    price_ws_url: Url | None = Field(None, description="Polymarket's price websocket; none for the embedded exchange")
+    binance_rest_url: Url | None = Field(None, description="Binance futures over HTTP; none for the embedded exchange")
+    binance_ws_url: Url | None = Field(None, description="Binance futures websocket; none for the embedded exchange")
+    starting_cash_usd: Usd = Field(
+        Decimal(10_000), gt=0, le=10**8, description="paper cash of a new session, above 0 to 100,000,000 dollars"
+    )
+    trade_size_usd: Usd = Field(
+        Decimal(100), ge=1, le=10**6, description="dollars of a full-size position, 1 to 1,000,000"
+    )
+    paper_latency_ms: int = Field(
+        50, ge=0, le=10_000, description="decision to arrival of a paper order, 0 to 10000 ms"
+    )
+    order_type: Literal["FAK", "FOK", "GTC"] = Field(
+        "FAK", description="FAK (fill what is there), FOK (all or nothing) or GTC (resting limit)"
+    )
+    max_slippage_ticks: int = Field(2, ge=0, le=50, description="ticks beyond the touch an order may pay, 0 to 50")
+    min_seconds_left_to_open: float = Field(
+        180.0, ge=0, le=900, description="no opening later than this before the close, 0 to 900 s at W = 900"
+    )
+    exit_seconds_before_close: float = Field(
+        120.0, ge=0, le=900, description="open positions are sold this long before the close, 0 to 900 s at W = 900"
+    )
+    book_stale_s: float = Field(
+        30.0, gt=0, le=900, description="age that makes a book stale, above 0 to 900 s at W = 900, never below 2 s"
+    )
+    flow_stale_s: float = Field(
+        30.0,
+        gt=0,
+        le=900,
+        description="age that makes the fast venue stale, above 0 to 900 s at W = 900, never below 2 s",
+    )
+    silence_s: float = Field(10.0, ge=1, le=300, description="a socket silent for this long is reconnected, 1 to 300 s")
+    decision_grid_ms: int = Field(500, ge=100, le=10_000, description="time between decisions, 100 to 10000 ms")
+    sample_actions: bool = Field(
+        default=True, description="true: draw actions while learning; false: the most probable"
+    )
+    weights: Path | None = Field(None, description="file of a policy's weights; none for the shipped policy")
+    discord_webhook_url: SecretStr | None = Field(
+        None, description="https:// address of a Discord webhook; none for no alerts"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `config.load` has layered and read nothing else: the environment is an argument there."""
+        return (init_settings,)
+
+    @field_validator("assets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("assets")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [asset for asset in value if asset not in KNOWN_ASSETS]
+        if unknown or not value or len(set(value)) != len(value):
+            raise ValueError("each of them once, at least one, and no other")
+        return value
+
+    @field_validator("state_dir", "weights")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else PROJECT_ROOT / value.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgres://", "postgresql://")):
+            raise ValueError("not a PostgreSQL address")
+        return value
+
+    @field_validator("discord_webhook_url")
+    @classmethod
+    def _https(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("https://"):
+            raise ValueError("not an https:// address")
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.profile == "real" and self.window_s != REFERENCE_LENGTH_S:
+            raise ValueError(
+                f"FUSEBOX_WINDOW_S={self.window_s}: the real venue's windows last 900 s; unset it or use the demo"
+            )
+        if self.min_seconds_left_to_open <= self.exit_seconds_before_close:
+            raise ValueError(
+                f"FUSEBOX_MIN_SECONDS_LEFT_TO_OPEN={self.min_seconds_left_to_open:g}: must be more than "
+                f"FUSEBOX_EXIT_SECONDS_BEFORE_CLOSE ({self.exit_seconds_before_close:g}), "
+                "or positions are sold as they open"
+            )
+        if self.trade_size_usd > self.starting_cash_usd:
+            raise ValueError(
+                f"FUSEBOX_TRADE_SIZE_USD={self.trade_size_usd}: must not exceed "
+                f"FUSEBOX_STARTING_CASH_USD ({self.starting_cash_usd})"
+            )
+        return self
+
+    @property
+    def scale(self) -> float:
+        """W / 900."""
+        return self.window_s / REFERENCE_LENGTH_S
+
+    @property
+    def starting_cash(self) -> int:
+        """Starting cash in 1e-6 dollars."""
+        return micros(self.starting_cash_usd)
+
+    @property
+    def trade_size(self) -> int:
+        """Full position size in 1e-6 dollars."""
+        return micros(self.trade_size_usd)
+
+    @property
+    def open_needs_s(self) -> float:
+        """Seconds that must be left for an opening in this run's windows."""
+        return self.min_seconds_left_to_open * self.scale
+
+    @property
+    def exit_before_close_s(self) -> float:
+        """Seconds before the close at which this run's positions are sold."""
+        return self.exit_seconds_before_close * self.scale
+
+    @property
+    def book_stale_after_s(self) -> float:
+        """Seconds after which this run calls a book stale; sockets need two even in a short window."""
+        return max(STALE_FLOOR_S, self.book_stale_s * self.scale)
+
+    @property
+    def flow_stale_after_s(self) -> float:
+        """Seconds after which this run calls the fast venue's flow stale."""
+        return max(STALE_FLOOR_S, self.flow_stale_s * self.scale)
+
+    def public(self) -> dict[str, Any]:
+        """Return the settings for people and for the database: JSON values, secrets only as set or not."""
+        shown: dict[str, Any] = self.model_dump(mode="json", exclude=set(SECRETS))
+        return shown | {name: "set" if getattr(self, name) else None for name in sorted(SECRETS)}

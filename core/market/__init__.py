@@ -1,0 +1,1 @@
+"""Windows, books, trade flow and features: pure functions and small values."""

@@ -1,0 +1,264 @@
+"""What actors say to each other. The base class decides how a message travels: see `core.runtime.message`.
+
+Money, prices and shares are integers of 1e-6; times unix milliseconds.
+"""
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from core.market.market import Market, Side
+from core.market.views import BookView, FlowView
+from core.records import Record
+from core.runtime.address import Address
+from core.runtime.message import Latest, Message, Money
+from core.trading.orders import Fill, Intent, Order
+from core.trading.positions import Position
+
+# -- market data: the newest replaces an unread older one -------------------------------------------------------------
+
+
+class BookPublished(Latest, frozen=True):
+    """A feed's newest book of one market."""
+
+    view: BookView
+
+    def conflation_key(self) -> Hashable:
+        """One unread view per market."""
+        return self.view.condition_id
+
+
+class FlowPublished(Latest, frozen=True):
+    """A feed's newest flow of one asset."""
+
+    view: FlowView
+
+    def conflation_key(self) -> Hashable:
+        """One unread view per asset."""
+        return self.view.asset
+
+
+class FeedPulse(Latest, frozen=True):
+    """How fresh one feed is: told to the watchdog on every grid step, data or not."""
+
+    feed: str
+    asset: str
+    connected: bool
+    has_data: bool
+    age_s: float
+    frames: int
+    bad_frames: int
+    reconnects: int
+    detail: str
+
+    def conflation_key(self) -> Hashable:
+        """One unread pulse per feed."""
+        return self.feed
+
+
+class PositionPublished(Latest, frozen=True):
+    """What the portfolio holds in one market: `side` None when flat; `busy` while one of its orders is not terminal.
+
+    Carries the position itself so that its reader can mark it; None when flat.
+    """
+
+    asset: str
+    condition_id: str
+    position: Position | None
+    busy: bool
+
+    @property
+    def side(self) -> Side | None:
+        """The side held, None when flat."""
+        return None if self.position is None or self.position.shares == 0 else self.position.side
+
+    def conflation_key(self) -> Hashable:
+        """One unread position per market."""
+        return self.condition_id
+
+
+class WeightsPublished(Latest, frozen=True):
+    """A version of the policy's weights: evaluated, immutable."""
+
+    version: int
+    weights: object
+
+
+# -- the calendar -----------------------------------------------------------------------------------------------------
+
+
+class MarketListed(Message, frozen=True):
+    """A window's market is known; told ahead of its opening."""
+
+    market: Market
+
+
+class StrikeKnown(Message, frozen=True):
+    """The price to beat, from the settlement stream or the venue; never from another exchange."""
+
+    condition_id: str
+    asset: str
+    strike: float
+
+
+class WinnerKnown(Money, frozen=True):
+    """The venue declared the winner of a market."""
+
+    condition_id: str
+    asset: str
+    winner: Side
+    at_ms: int
+
+
+class AwaitWinner(Message, frozen=True):
+    """Ask the discovery for a market's winner: something is held in it."""
+
+    asset: str
+    condition_id: str
+    slug: str
+    closes_at_s: int
+
+
+class SettlementPricePublished(Latest, frozen=True):
+    """The newest price of the settlement stream for one asset."""
+
+    asset: str
+    price: float
+    venue_ms: int
+
+    def conflation_key(self) -> Hashable:
+        """One unread price per asset."""
+        return self.asset
+
+
+# -- decisions and orders ---------------------------------------------------------------------------------------------
+
+
+class IntentProposed(Money, frozen=True):
+    """A market actor wants to open or close; the portfolio sizes, reserves or refuses."""
+
+    market: Market
+    intent: Intent
+    view: BookView
+
+
+class ForcedExit(Money, frozen=True):
+    """The watchdog wants a position closed, whatever the policy thinks."""
+
+    asset: str
+    condition_id: str
+    reason: str
+
+
+class OrderRequested(Money, frozen=True):
+    """The portfolio reserved what the order may cost: execute it."""
+
+    market: Market
+    intent: Intent
+    order: Order
+
+
+class OrderReported(Money, frozen=True):
+    """An order changed: its new state and the fills since the last report."""
+
+    order: Order
+    fills: tuple[Fill, ...]
+
+
+class TransitionRecorded(Money, frozen=True):
+    """One step of one asset for the learner: state, history, action, log-probability and value of the same step.
+
+    `features` has shape (18,), `history` (5, 18), both float32; `done` is True at the window's last step.
+    """
+
+    asset: str
+    condition_id: str
+    at_ms: int
+    features: np.ndarray
+    history: np.ndarray
+    action: int
+    log_prob: float
+    value: float
+    done: bool
+
+
+# -- questions between actors: two tells, never an ask ---------------------------------------------------------------
+
+
+class CalendarRequested(Message, frozen=True):
+    """A (re)started actor wants to hear the listed markets of `asset`; `MarketListed` and `StrikeKnown` come back."""
+
+    asset: str
+    reply_to: Address
+
+
+class WeightsRequested(Message, frozen=True):
+    """A (re)started market actor wants the current weights."""
+
+    reply_to: Address
+
+
+class PositionRequested(Message, frozen=True):
+    """A (re)started actor wants to hear what is held in `asset`."""
+
+    asset: str
+    reply_to: Address
+
+
+class OrderStatusRequested(Money, frozen=True):
+    """A restarted portfolio holds a reservation for this order and does not know what became of it."""
+
+    order: Order
+
+
+class ResolutionSeen(Message, frozen=True):
+    """The market stream announced a winner; the discovery confirms it with the venue's record."""
+
+    condition_id: str
+    winning_token: str
+
+
+class RecorderPulse(Latest, frozen=True):
+    """How far the database is behind: `lag_s` is the age of the oldest row not committed."""
+
+    lag_s: float
+    queued: int
+    error: str | None
+
+
+# -- storage, alerts --------------------------------------------------------------------------------------------------
+
+
+class Persist(Money, frozen=True):
+    """Rows that must last, to be written in one transaction in this order; `ack_to` hears `Persisted`."""
+
+    rows: tuple[Record, ...]
+    ack_to: Address | None = None
+    ack_key: str = ""
+
+
+class Persisted(Message, frozen=True):
+    """The rows sent under `key` are committed."""
+
+    key: str
+
+
+class Alert(Message, frozen=True):
+    """Something a person should hear of."""
+
+    kind: str
+    text: str
+
+
+class AssetRetiring(Message, frozen=True):
+    """An asset's actor exceeded its restart limit: exit what is held, trade it no more."""
+
+    asset: str
+    reason: str
+
+
+class Tick(Message, frozen=True):
+    """A timer of the actor's own; `name` says which."""
+
+    name: str
+    at_ms: int = 0

@@ -1,0 +1,59 @@
+"""The gate's cell: one value, global and per asset, readable without a mailbox and from any thread.
+
+Check and hand-over happen under the same lock as the setter: what passed before a closing is in flight, what comes
+after it is refused. Each submit carries the gate's sequence number.
+"""
+
+import threading
+from collections.abc import Callable
+
+from core.trading.gate import GateLevel, GateState, OrderKind, level, permits, with_hold, without_hold
+
+
+class GateCell:
+    """Holds the gate's state. `observer` hears every change, under no lock."""
+
+    def __init__(self, state: GateState | None = None) -> None:
+        self._lock = threading.Lock()
+        self._state = state if state is not None else GateState()
+        self.observer: Callable[[GateState], None] | None = None
+
+    @property
+    def state(self) -> GateState:
+        """The current value; immutable."""
+        return self._state
+
+    def level(self, asset: str | None = None) -> GateLevel:
+        """Return the level that applies to `asset`, or the global one."""
+        return level(self._state, asset or "")
+
+    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
+        """Add a hold for one asset (or globally with scope None) and return whether anything changed."""
+        return self._change(lambda state: with_hold(state, scope, reason, at))
+
+    def release(self, scope: str | None, reason: str) -> bool:
+        """Remove a hold and return whether anything changed."""
+        return self._change(lambda state: without_hold(state, scope, reason))
+
+    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
+        """Call `hand_over(sequence)` under the gate's lock if the gate permits; None when it refuses.
+
+        `hand_over` must only pass the order on (to a socket, a worker, the paper broker), never wait for an answer.
+        """
+        with self._lock:
+            if not permits(self._state, asset, kind):
+                return None
+            sequence = self._state.sequence
+            hand_over(sequence)
+            return sequence
+
+    def _change(self, change: Callable[[GateState], GateState]) -> bool:
+        with self._lock:
+            before = self._state
+            self._state = change(before)
+            after = self._state
+        if after.sequence == before.sequence:
+            return False
+        if self.observer is not None:
+            self.observer(after)
+        return True

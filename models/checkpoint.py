@@ -1,0 +1,105 @@
+"""Weights on disk in the reference's format: `NAME.safetensors`, and `NAME_stats.npz` beside it."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from core.market.action import Action
+from core.market.features import HISTORY_STATES, REFERENCE_FEATURES, FeatureSchema
+from models.architecture import ENCODER_OUTPUT, NETWORKS, tensor_shapes
+from models.weights import TrainingStats, Weights, WeightsError
+
+ACTOR_OUTPUT_BIAS = "actor.fc3.bias"
+UNTRAINED_HOLD_BIAS = 3.5
+"""Logit that untrained weights give HOLD beyond the others: about 94 of 100 decisions."""
+
+_STATS_FIELDS = TrainingStats.__struct_fields__
+_OPTIONAL_STATS = {"gamma", "buffer_size"}
+
+
+def load_weights(path: Path) -> Weights:
+    """Return the weights in the safetensors file at `path`.
+
+    Statistics come from the file itself when fusebox wrote it, else from the `_stats.npz` beside it if there is one.
+
+    Raises:
+        WeightsError: when the file is missing, damaged, or of another network or feature schema.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights ({error.strerror})") from error
+    stats_path = _stats_path(path)
+    stats = _load_stats(stats_path) if stats_path.exists() else None
+    return Weights.from_bytes(data, source=str(path), stats=stats)
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write `path` and its `_stats.npz`, each replaced whole and on disk before its name points to it.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    stats_path = _stats_path(path)
+    partial = stats_path.with_name(stats_path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            **{name: np.asarray(getattr(weights.stats, name)) for name in _STATS_FIELDS},
+            input_dim=np.asarray(weights.schema.size),
+            hidden_size=np.asarray(NETWORKS["actor"][0]),
+            critic_hidden_size=np.asarray(NETWORKS["critic"][0]),
+            history_len=np.asarray(HISTORY_STATES),
+            temporal_dim=np.asarray(ENCODER_OUTPUT),
+        )
+        _settle(file, partial, stats_path)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(weights.to_bytes())
+        _settle(file, partial, path)
+
+
+def fresh_weights(seed: int, schema: FeatureSchema = REFERENCE_FEATURES) -> Weights:
+    """Return untrained weights: dense layers uniform in +-1/sqrt(inputs), normalisations the identity.
+
+    The actor's bias leans to HOLD: who knows nothing should trade seldom, for every trade costs spread and fees. The
+    same seed gives the same weights, on every machine.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = tensor_shapes(schema.size)
+    tensors = {}
+    for name, shape in shapes.items():
+        layer, kind = name.rsplit(".", 1)
+        if layer.rsplit(".", 1)[-1].startswith("ln"):
+            tensors[name] = np.full(shape, 1.0 if kind == "weight" else 0.0, np.float32)
+        else:
+            bound = shapes[f"{layer}.weight"][1] ** -0.5
+            tensors[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
+    tensors[ACTOR_OUTPUT_BIAS][Action.HOLD] += UNTRAINED_HOLD_BIAS
+    return Weights.of(tensors, schema=schema)
+
+
+def _stats_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_stats.npz")
+
+
+def _settle(file: BinaryIO, partial: Path, path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _load_stats(path: Path) -> TrainingStats:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            numbers = {name: stored[name].item() for name in _STATS_FIELDS if name in stored}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: not a whole statistics file ({error})") from error
+    missing = sorted(set(_STATS_FIELDS) - numbers.keys() - _OPTIONAL_STATS)
+    if missing:
+        raise WeightsError(f"{path}: statistics missing: {', '.join(missing)}")
+    return TrainingStats(**numbers)

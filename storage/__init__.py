@@ -1,0 +1,1 @@
+"""What lasts: the embedded PostgreSQL, migrations, the writer, queries and the lease."""

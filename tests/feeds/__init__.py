@@ -1,0 +1,1 @@
+"""Decoders, local book, order flow, streams and REST clients."""

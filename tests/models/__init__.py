@@ -1,0 +1,1 @@
+"""Specifications of features, weights and inference."""

@@ -1,0 +1,1 @@
+"""Recorded markets opened as live events."""

@@ -1,0 +1,70 @@
+"""The real program as a child process: its lines, its exit, its database afterwards."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Supervisor:
+    """`python supervisor.py run` with a state folder of its own; `wait_for` reads its lines as they come."""
+
+    def __init__(self, state_dir: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "supervisor.py", "run", *arguments],
+            cwd=ROOT,
+            env={**clean, "FUSEBOX_STATE_DIR": str(state_dir), **(environ or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._queue.put(line.rstrip("\n"))
+        self._queue.put(None)
+
+    def wait_for(self, *parts: str, within_s: float = 60.0) -> str:
+        """Return the next line that contains all `parts`; fail with everything printed so far."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            try:
+                line = self._queue.get(timeout=max(0.0, deadline_s - time.monotonic()))
+            except queue.Empty:
+                line = None
+            assert line is not None, f"no line with {parts} within {within_s} s:\n" + "\n".join(self.lines)
+            self.lines.append(line)
+            if all(part in line for part in parts):
+                return line
+
+    def interrupt(self, number: int = signal.SIGINT) -> float:
+        """Send a signal, wait for the end, and return the seconds it took; the exit code is in `process`."""
+        began_s = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(30)
+        took_s = time.monotonic() - began_s
+        while (line := self._queue.get(timeout=10)) is not None:
+            self.lines.append(line)
+        return took_s
+
+    def kill(self) -> None:
+        """End the process the hard way, if it still runs, and let go of its pipe."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()

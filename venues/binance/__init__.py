@@ -1,0 +1,1 @@
+"""Binance USD-M futures: trades, touch and candles over websocket and REST."""

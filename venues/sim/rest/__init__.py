@@ -1,0 +1,1 @@
+"""The exchange's HTTP routes, one module per interface."""

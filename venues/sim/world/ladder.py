@@ -1,0 +1,70 @@
+"""The price levels makers quote on, and how much rests on each: a stateless function of level and time."""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+
+from venues.sim.world.noise import Floats, Ints, scrambled
+
+MILLI = 1000
+"""Prices are integers of 1e-3 here: the finest tick."""
+
+_UNIT_MEDIAN, _EDGE_MEDIAN, _NEAR_EDGE_MEDIAN = 150.0, 9000.0, 700.0
+_SIZE_SD = 0.55
+_NEAR_LEVELS = 3
+_LEAST_SHARES = 5.0
+
+
+@lru_cache(maxsize=2)
+def ladder(*, fine: bool) -> Ints:
+    """Return the quoted prices: whole cents, and tenths of a cent beyond 0.96 and 0.04 once the tick is fine.
+
+    In between, makers keep to cents on a fine tick too, as the recorded books with a tick of 0.001 show.
+    """
+    cents = np.arange(10, MILLI, 10)
+    if not fine:
+        return cents
+    return np.unique(np.concatenate([np.arange(1, 40), cents, np.arange(961, MILLI)]))
+
+
+@lru_cache(maxsize=2)
+def _profile(*, fine: bool) -> Floats:
+    """Return the median size in shares at each level: lottery tickets and collateral pile up at the edges."""
+    levels = ladder(fine=fine) / MILLI
+    edge = np.minimum(levels, 1 - levels) - 0.01
+    return (
+        _UNIT_MEDIAN + _EDGE_MEDIAN * np.exp(-np.abs(edge) / 0.008) + _NEAR_EDGE_MEDIAN * np.exp(-np.abs(edge) / 0.05)
+    )
+
+
+@lru_cache(maxsize=1024)
+def market_key(name: str) -> int:
+    """Return the 64-bit key that tells one market's sizes from another's."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+
+
+def resting_shares(key: int, step: int, best_bid: int, best_ask: int, *, fine: bool) -> Floats:
+    """Return the shares (two decimals) on every level of the ladder at a 200 ms step.
+
+    Levels up to `best_bid` (an index of the ladder) are bids, those from `best_ask` on are asks. A level keeps its
+    size for a while of its own, shorter near the touch: orders come and go there.
+    """
+    levels = ladder(fine=fine)
+    index = np.arange(len(levels))
+    is_bid = index <= best_bid
+    side = is_bid.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        own = (
+            np.uint64(key)
+            + levels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            + side * np.uint64(0xD1B54A32D192ED03)
+        )
+        distance = np.where(is_bid, best_bid - index, index - best_ask)
+        pace = scrambled(own)
+        period = np.where(distance < _NEAR_LEVELS, 6 + 14 * pace, 60 + 180 * pace).astype(np.int64)
+        epoch = ((step + (pace * 1e6).astype(np.int64)) // period).astype(np.uint64)
+        chance = scrambled(own ^ (epoch * np.uint64(0xA0761D6478BD642F)))
+    spread = np.log(chance / (1 - chance)) * (_SIZE_SD * np.sqrt(3) / np.pi)
+    shares: Floats = np.round(np.maximum(_profile(fine=fine) * np.exp(spread), _LEAST_SHARES), 2)
+    return shares
