@@ -46,6 +46,7 @@ class WatchdogLimits(msgspec.Struct, frozen=True):
     flow_stale_s: float | None
     recorder_lag_s: float = 1.0
     exit_before_s: float | None = 120.0
+    hold_to_settlement: tuple[str, ...] = ()
 
 
 class WatchdogActor(Actor):
@@ -209,6 +210,6 @@ class WatchdogActor(Actor):
             return None
         if asset in self._retired:
             return "retired"
-        if self._limits.exit_before_s is not None and exit_due(market.window, now_ms, self._limits.exit_before_s):
-            return "T-2"
-        return None
+        if self._limits.exit_before_s is None or asset in self._limits.hold_to_settlement:
+            return None
+        return "T-2" if exit_due(market.window, now_ms, self._limits.exit_before_s) else None

@@ -197,6 +197,7 @@ class Trading:
                 book_stale_s=stale_s,
                 flow_stale_s=settings.flow_stale_after_s,
                 exit_before_s=exit_s or None,
+                hold_to_settlement=settings.hold_to_settlement,
             ),
             paper_latency_ms=settings.paper_latency_ms,
             paper_book_age_ms=round(stale_s / settings.scale * 1000),

@@ -13,6 +13,7 @@ from core.trading.money import micros
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
 STALE_FLOOR_S = 2.0
+DAY_S = 86_400
 SECRETS = frozenset(("database_url", "discord_webhook_url"))
 
 Usd = Annotated[Decimal, Field(max_digits=14, decimal_places=6, allow_inf_nan=False)]
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
     exit_seconds_before_close: float = Field(
         120.0, ge=0, le=900, description="open positions are sold this long before the close, 0 to 900 s at W = 900"
     )
+    hold_to_settlement: tuple[str, ...] = Field(
+        (), description="tickers whose positions are not sold before the close but settle at 1 or 0, comma-separated"
+    )
     book_stale_s: float = Field(
         30.0, gt=0, le=900, description="age that makes a book stale, above 0 to 900 s at W = 900, never below 2 s"
     )
@@ -95,10 +99,10 @@ class Settings(BaseSettings):
         """Take what `config.load` has layered and read nothing else: the environment is an argument there."""
         return (init_settings,)
 
-    @field_validator("assets", mode="before")
+    @field_validator("assets", "hold_to_settlement", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
+        return tuple(part.strip().upper() for part in value.split(",") if part) if isinstance(value, str) else value
 
     @field_validator("assets")
     @classmethod
@@ -127,11 +131,22 @@ class Settings(BaseSettings):
             raise ValueError("not an https:// address")
         return value
 
+    @field_validator("hold_to_settlement")
+    @classmethod
+    def _known_too(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(asset not in KNOWN_ASSETS for asset in value):
+            raise ValueError("no such ticker")
+        return value
+
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
         if self.profile == "real" and self.window_s != REFERENCE_LENGTH_S:
             raise ValueError(
                 f"FUSEBOX_WINDOW_S={self.window_s}: the real venue's windows last 900 s; unset it or use the demo"
+            )
+        if DAY_S % self.window_s:
+            raise ValueError(
+                f"FUSEBOX_WINDOW_S={self.window_s}: a day must be a whole number of windows; take 20, 30, 60, 120, 300 or 900"
             )
         if self.min_seconds_left_to_open <= self.exit_seconds_before_close:
             raise ValueError(
