@@ -146,7 +146,8 @@ class Settings(BaseSettings):
             )
         if DAY_S % self.window_s:
             raise ValueError(
-                f"FUSEBOX_WINDOW_S={self.window_s}: a day must be a whole number of windows; take 20, 30, 60, 120, 300 or 900"
+                f"FUSEBOX_WINDOW_S={self.window_s}: a day must be a whole number of windows; "
+                f"take 20, 30, 60, 120, 300 or 900"
             )
         if self.min_seconds_left_to_open <= self.exit_seconds_before_close:
             raise ValueError(
