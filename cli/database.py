@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from loguru import logger
 
 from config.settings import Settings
+from core.errors import FatalError
 from core.records import Record
 from storage.embedded import EmbeddedServer
 from storage.lease import Lease
@@ -22,8 +23,9 @@ DURABLE_ADDRESSES = ("portfolio",)
 class Database:
     """The pool, the lease and the session of this process."""
 
-    def __init__(self, pool: Pool, lease: Lease, session: Session) -> None:
+    def __init__(self, pool: Pool, lease: Lease, session: Session, server: EmbeddedServer | None) -> None:
         self._pool = pool
+        self._server = server
         self.lease = lease
         self.session = session
 
@@ -31,6 +33,16 @@ class Database:
         """Write rows in one transaction, refused by the database if another process has taken the lease."""
         with self._pool.connection() as connection:
             write(connection, rows, lease_epoch=self.lease.epoch)
+
+    def keep_alive(self) -> None:
+        """Start the embedded server again if it has died; a server of someone else is theirs to keep."""
+        if self._server is None or self._server.alive():
+            return
+        logger.warning("the embedded database ended; starting it again")
+        try:
+            self._server.start()
+        except FatalError as error:
+            logger.error("{}; trying again", error)
 
     def saved_states(self) -> dict[str, tuple[int, bytes]]:
         """Return the newest sound checkpoint of each durable actor of the session: (generation, state) by address."""
@@ -53,6 +65,7 @@ def open_database(settings: Settings, *, new_session: bool, ends: contextlib.Exi
         LeaseHeldError: another process trades on this database.
         FatalError, TransientError: the server cannot be used.
     """
+    server = None
     if settings.database_url is not None:
         conninfo = settings.database_url.get_secret_value()
     else:
@@ -67,4 +80,4 @@ def open_database(settings: Settings, *, new_session: bool, ends: contextlib.Exi
     with pool.connection() as connection:
         now_ms = time.time_ns() // 1_000_000
         session = open_session(connection, "paper", settings.public(), new=new_session, now_ms=now_ms)
-    return Database(pool, lease, session)
+    return Database(pool, lease, session, server)

@@ -1,7 +1,9 @@
 """The live table: per asset the window, price, signal, probabilities, position and PnL; the actors; the gate."""
 
 import math
+from typing import Literal
 
+from rich import box
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -18,17 +20,32 @@ LEVELS = {
     GateLevel.REDUCE_ONLY: ("reduce-only", "yellow"),
     GateLevel.CLOSED: ("closed", "red"),
 }
-ACTIONS = ("HOLD", "BUY", "SELL")
+COLUMNS: tuple[tuple[str, Literal["left", "right"], int], ...] = (
+    ("asset", "left", 0),
+    ("window", "left", 150),
+    ("left", "right", 0),
+    ("Up", "right", 0),
+    ("spread", "right", 0),
+    ("spot", "right", 110),
+    ("strike", "right", 110),
+    ("signal", "right", 0),
+    ("HOLD BUY SELL", "left", 0),
+    ("position", "left", 0),
+    ("open PnL", "right", 100),
+    ("PnL net", "right", 0),
+    ("gate", "left", 96),
+)
+"""Name, alignment, and the terminal's width from which the column is shown."""
 
 
-def live_table(system: ActorSystem, assets: tuple[str, ...], title: str) -> RenderableType:
+def live_table(system: ActorSystem, assets: tuple[str, ...], title: str, width: int) -> RenderableType:
     """Return what is shown now; reads the status board, the runtime's reports and the gate, asks nobody."""
     now_ms = system.clock.now_ms()
     held = _view(system, "portfolio", PortfolioStatus)
     state = system.gate.state
     return Panel(
         Group(
-            _assets(system, assets, held, state, now_ms),
+            _assets(system, assets, held, state, now_ms, width),
             _summary(system, held, state, assets),
             _actors(system.reports()),
         ),
@@ -43,29 +60,18 @@ def _view(system: ActorSystem, key: str, kind: type) -> object:
 
 
 def _assets(
-    system: ActorSystem, assets: tuple[str, ...], held: object, state: GateState, now_ms: int
+    system: ActorSystem, assets: tuple[str, ...], held: object, state: GateState, now_ms: int, width: int
 ) -> RenderableType:
-    table = Table(expand=True, pad_edge=False)
-    for column, justify in (
-        ("asset", "left"),
-        ("window", "left"),
-        ("left", "right"),
-        ("Up", "right"),
-        ("spread", "right"),
-        ("spot", "right"),
-        ("strike", "right"),
-        ("signal", "right"),
-        ("HOLD BUY SELL", "left"),
-        ("position", "left"),
-        ("PnL open", "right"),
-        ("PnL net", "right"),
-        ("gate", "left"),
-    ):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's literal
+    table = Table(expand=True, pad_edge=False, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = [number for number, (_, _, needs) in enumerate(COLUMNS) if width >= needs]
+    for number in shown:
+        name, justify, _ = COLUMNS[number]
+        table.add_column(name, justify=justify, no_wrap=True)
     for asset in assets:
         status = _view(system, f"asset {asset}", AssetStatus)
         holding = held.holdings.get(asset) if isinstance(held, PortfolioStatus) else None
-        table.add_row(*_asset_row(asset, status, holding, state, now_ms))
+        row = _asset_row(asset, status, holding, state, now_ms)
+        table.add_row(*(row[number] for number in shown))
     return table
 
 
@@ -74,11 +80,11 @@ def _asset_row(
 ) -> list[RenderableType]:
     gate = Text(*LEVELS[level(state, asset)])
     if not isinstance(status, AssetStatus):
-        return [asset, "starting", *[""] * 10, gate]
+        return [asset, *[""] * 7, Text("starting", style="yellow"), *[""] * 3, gate]
     left_s = status.closes_at_s - now_ms / 1000
     return [
         Text(asset, style="bold"),
-        (status.slug or "none").rsplit("-", 1)[-1],
+        status.slug or "none",
         f"{max(0.0, left_s):.0f} s" if status.slug else "",
         _cents(status.up_price),
         _cents(status.spread),
@@ -99,8 +105,7 @@ def _odds(status: AssetStatus) -> RenderableType:
     text = Text()
     for action, probability in enumerate(status.probabilities):
         style = "bold reverse" if action == status.action and action else "bold" if action == status.action else "dim"
-        text.append(f"{probability:4.2f}", style=style)
-        text.append(" ")
+        text.append(f"{100 * probability:3.0f}%", style=style)
     return text
 
 

@@ -72,6 +72,7 @@ class Observer:
 
     def _gate_line(self, scope: str, text: str) -> None:
         subject = f"gate {scope}" if scope else "gate"
-        logger.info("{} {}", subject, text)
+        # the watchdog names a stale feed, its reason and the gate in one line of its own
+        logger.log("DEBUG" if text.endswith(" stale") else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))

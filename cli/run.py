@@ -85,9 +85,10 @@ class Trading:
         with contextlib.ExitStack() as ends:
             ends.callback(_ignore_signals)
             try:
-                system = self._start(ends, screen)
+                database = self._open_database(ends, screen)
+                system = self._start(ends, screen, database)
                 self._on_signal_stop()
-                code = self._wait(system, screen)
+                code = self._wait(system, screen, database)
             except KeyboardInterrupt:
                 logger.info("stopped while starting")
             finally:
@@ -99,22 +100,25 @@ class Trading:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stop.set())
 
-    def _wait(self, system: ThreadedRuntime, screen: Screen) -> int:
+    def _wait(self, system: ThreadedRuntime, screen: Screen, database: Database) -> int:
         while not self._stop.wait(screen.refresh_s):
             screen.show(system)
+            database.keep_alive()
             if system.failure is not None:
                 logger.error("giving up: {}", system.failure)
                 return EXIT_ESCALATED
         logger.info("stopping: no new orders, positions are kept")
         return 0
 
-    def _start(self, ends: contextlib.ExitStack, screen: Screen) -> ThreadedRuntime:
-        settings = self._settings
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+    def _open_database(self, ends: contextlib.ExitStack, screen: Screen) -> Database:
         screen.say("starting the database")
-        database = open_database(settings, new_session=self._new_session, ends=ends)
+        database = open_database(self._settings, new_session=self._new_session, ends=ends)
         session = database.session
         screen.say(f"{'resuming' if session.resumed else 'starting'} session {session.id}")
+        return database
+
+    def _start(self, ends: contextlib.ExitStack, screen: Screen, database: Database) -> ThreadedRuntime:
+        settings, session = self._settings, database.session
         venues = self._venues(ends, screen)
         ends.callback(venues.close)
         system = ThreadedRuntime(

@@ -67,7 +67,7 @@ class Screen:
     def show(self, system: ActorSystem) -> None:
         """Draw the table as things stand."""
         if self._live is not None:
-            self._live.update(live_table(system, self._settings.assets, self._title), refresh=True)
+            self._live.update(live_table(system, self._settings.assets, self._title, self._console.width), refresh=True)
 
     def _headline(self, session: Session) -> str:
         settings = self._settings

@@ -85,6 +85,13 @@ class EmbeddedServer:
             raise explained(self.state_dir, f"{error.strerror}: {error.filename}") from error
         return uri
 
+    def alive(self) -> bool:
+        """Return whether the server runs; cheap enough to ask every second. `start` revives one that does not."""
+        if self._child is not None:
+            return self._child.poll() is None
+        running = Postmaster.read(self.data_dir)
+        return running is not None and running.alive
+
     def stop(self) -> None:
         """Give the server up and stop it ("fast": sessions end, data is flushed) unless another process uses it."""
         if self._use is None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
+from urllib.parse import urlsplit
 
 import msgspec
 import websocket
@@ -125,7 +126,7 @@ class Stream:
         except (OSError, websocket.WebSocketException, _ConnectionLostError) as error:
             if stop.is_set():
                 return
-            self._tell_closed(emit, f"{self.url}: {_reason(error)}")
+            self._tell_closed(emit, f"{urlsplit(self.url).netloc}: {_reason(error)}")
             if not self._healthy:
                 raise _ConnectionLostError(str(error)) from error
             stop.wait(self._timings.backoff_s * (0.5 + 0.5 * self._random.random()))

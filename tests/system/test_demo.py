@@ -110,6 +110,34 @@ def test_a_killed_exchange_closes_the_gate_and_trading_resumes_by_itself(start: 
     reconcile(state_dir)
 
 
+def test_a_process_killed_while_it_trades_resumes_with_its_positions(start: Start, state_dir: Path) -> None:
+    supervisor = start(*SHORT, FUSEBOX_HOLD_TO_SETTLEMENT="BTC,ETH")
+    supervisor.wait_for("OPEN", "FILLED", within_s=90)
+    supervisor.wait_for("resolved", within_s=60)
+    supervisor.kill()
+
+    again = start(*SHORT, FUSEBOX_HOLD_TO_SETTLEMENT="BTC,ETH")
+    again.wait_for("resuming session 1")
+    again.wait_for("closed by settlement", within_s=90)
+    assert again.interrupt() < 4.0
+    assert again.process.returncode == 0
+    assert reconcile(state_dir).ledger.trade_count > 0
+
+
+def test_a_killed_database_comes_back_and_nothing_is_missing(start: Start, state_dir: Path) -> None:
+    supervisor = start(*SHORT)
+    supervisor.wait_for("closed by", within_s=90)
+    postmaster = int((state_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    supervisor.wait_for("the embedded database ended; starting it again", within_s=30)
+    for _ in range(2):
+        supervisor.wait_for("closed by", within_s=90)
+
+    assert supervisor.interrupt() < 4.0
+    assert supervisor.process.returncode == 0
+    reconcile(state_dir)
+
+
 def test_a_second_run_on_the_same_state_is_refused_in_one_line(start: Start) -> None:
     first = start(*SHORT)
     first.wait_for("embedded exchange runs")
