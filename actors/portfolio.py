@@ -35,17 +35,34 @@ from core.runtime.actor import Actor
 from core.runtime.context import Context
 from core.trading.booking import apply_fill, settle
 from core.trading.gate import OrderKind, permits
-from core.trading.ledger import free_cash, position_key, release, reserve, sellable_shares
+from core.trading.ledger import (
+    free_cash,
+    position_key,
+    release,
+    reserve,
+    sellable_shares,
+    settlement_of,
+    unconfirmed_fills,
+)
 from core.trading.limits import OpenLimits, open_refusal
 from core.trading.money import decimal
 from core.trading.orders import Intent, Order, OrderType, is_terminal
 from core.trading.positions import ClosedTrade, Position
-from core.trading.records import fill_record, order_record, position_record, trade_record
+from core.trading.records import (
+    fill_record,
+    intent_record,
+    market_record,
+    order_record,
+    position_record,
+    trade_record,
+)
 from core.trading.sizing import Refusal, Sized, size_close, size_open
 from storage.queries import checkpoint_name
 
 SCHEMA_VERSION = 1
 ASK_WINNER_EVERY_S = 15.0
+DECIDED_WITHIN_S = 2.0
+"""A wish to open that waited longer, for a restart say, is not granted: its decision saw another market."""
 
 
 class Sizing(msgspec.Struct, frozen=True):
@@ -99,7 +116,9 @@ class PortfolioActor(Actor):
             case BookPublished(view=view):
                 self._views[view.condition_id] = view
             case IntentProposed(market=market, intent=intent, view=view):
-                self._views[market.condition_id] = view
+                newest = self._views.get(market.condition_id)
+                if newest is None or newest.received_ms < view.received_ms:
+                    self._views[market.condition_id] = view
                 self._propose(market, intent)
             case ForcedExit():
                 self._force(message)
@@ -114,6 +133,7 @@ class PortfolioActor(Actor):
                     self._publish_position(asset, condition_id)
             case Tick(name=name) if name.startswith("winner "):
                 self._await_winner(name.removeprefix("winner "))
+        self.context.acknowledge(self.context.receipt)  # what changed nothing, a refused wish, must not come again
 
     # -- wishes -------------------------------------------------------------------------------------------------
 
@@ -144,8 +164,9 @@ class PortfolioActor(Actor):
         )
         self._refusal = None
         self._state = replace(self._state.with_order(order, intent, market), ledger=ledger)
+        self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
         self.context.tell(addresses.EXECUTOR, OrderRequested(market, intent, order))
-        self._commit(())
+        self._await_winner(market.condition_id)
         self._publish_position(intent.asset, market.condition_id)
 
     def _sized(self, market: Market, intent: Intent) -> Sized | Refusal:
@@ -162,7 +183,12 @@ class PortfolioActor(Actor):
             shares = sellable_shares(ledger, market.condition_id, intent.side)
             ticks = self._sizing.slippage_ticks
             return size_close(market, book, shares, slippage_ticks=ticks, tick_size=view.tick_size)
-        refusal = open_refusal(market, view, intent.side, self.context.clock.now_ms(), self._sizing.limits)
+        now_ms = self.context.clock.now_ms()
+        if now_ms - intent.decided_ms > DECIDED_WITHIN_S * 1000:
+            return Refusal(f"decided {(now_ms - intent.decided_ms) / 1000:.1f} s ago")
+        if self._state.positions(market.condition_id):
+            return Refusal("a position is held already")
+        refusal = open_refusal(market, view, intent.side, now_ms, self._sizing.limits)
         if refusal is not None:
             return Refusal(refusal)
         up_mid = view.up.mid
@@ -215,7 +241,8 @@ class PortfolioActor(Actor):
         order = report.order
         intent = self._state.intents.get(order.intent_id)
         if intent is None:
-            return  # a repetition: the order was terminal before, its intent is forgotten
+            self._repeated(report)
+            return
         before = self._state.positions(order.condition_id)
         trades: list[ClosedTrade] = []
         ledger = self._state.ledger
@@ -236,14 +263,34 @@ class PortfolioActor(Actor):
             self._refusal = f"{order.asset} {order.side} {order.state}: {order.last_error}"
         self._show()
 
+    def _repeated(self, report: OrderReported) -> None:
+        """Note a report about an order that was terminal before: its intent is forgotten, its fills are booked."""
+        order = report.order
+        missing = [fill.id for fill in report.fills if not self._state.has_booked(order.condition_id, fill)]
+        if missing:
+            self._alarm("fill not booked", f"{order.asset} {order.id}: {', '.join(missing)} came after its end")
+
     def _settle(self, message: WinnerKnown) -> None:
-        before = self._state.positions(message.condition_id)
-        ledger, trades = settle(self._state.ledger, message.condition_id, message.winner, message.at_ms)
-        self._state = replace(self._state, ledger=ledger).without_market(message.condition_id)
-        self._views.pop(message.condition_id, None)
-        self.context.cancel_timer(f"winner {message.condition_id}")
-        self._booked(message.asset, message.condition_id, before, trades, ())
-        self._show()
+        condition_id, key = message.condition_id, f"winner {message.condition_id}"
+        paid = settlement_of(self._state.ledger, condition_id)
+        if paid is not None and paid.winner != message.winner:
+            text = f"{message.asset} {condition_id} was settled for {paid.winner}, the venue now says {message.winner}"
+            self._alarm("winner contradicted", text)
+        if paid is not None or not self._state.has_traded(condition_id):
+            return
+        if unconfirmed_fills(self._state.ledger, condition_id):
+            self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))  # what they come to decides what is paid
+            return
+        before = self._state.positions(condition_id)
+        ledger, trades = settle(self._state.ledger, condition_id, message.winner, message.at_ms)
+        self._state = replace(self._state, ledger=ledger).without_idle_market(condition_id)
+        self._views.pop(condition_id, None)
+        self.context.cancel_timer(key)
+        self._booked(message.asset, condition_id, before, trades, ())
+
+    def _alarm(self, kind: str, text: str) -> None:
+        self._log(f"{kind}: {text}; reconcile with the venue")
+        self.context.tell(addresses.NOTIFIER, Alert(kind, text))
 
     def _booked(
         self,
@@ -284,9 +331,7 @@ class PortfolioActor(Actor):
     # -- telling ------------------------------------------------------------------------------------------------
 
     def _listed(self, market: Market) -> None:
-        closes_ms = market.window.closes_at_s * 1000
-        key = f"winner {market.condition_id}"
-        self.context.timer_at(key, closes_ms, Tick(key))
+        """Forget the books of windows long over."""
         now_s = self.context.clock.now_ms() / 1000
         held = set(self._state.held_markets())
         for condition_id, view in list(self._views.items()):

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from core.market.market import Market
 from core.status import HoldingStatus, PortfolioStatus
-from core.trading.ledger import Ledger, new_ledger
-from core.trading.orders import Intent, Order
+from core.trading.ledger import Ledger, new_ledger, settlement_of
+from core.trading.orders import Fill, Intent, Order
 from core.trading.positions import ClosedTrade, Position
 
 
@@ -63,17 +63,23 @@ class PortfolioState(msgspec.Struct, frozen=True):
             orders={key: kept for key, kept in self.orders.items() if key != order.id},
             intents={key: kept for key, kept in self.intents.items() if key != order.intent_id},
         )
-        return after if order.condition_id in after.held_markets() else after.without_market(order.condition_id)
+        return after.without_idle_market(order.condition_id)
 
-    def without_market(self, condition_id: str) -> "PortfolioState":
-        """Return the state without a market in which nothing is held any more, and without its orders."""
-        orders = {key: order for key, order in self.orders.items() if order.condition_id != condition_id}
-        kept = {order.intent_id for order in orders.values()}
-        return replace(
-            self,
-            orders=orders,
-            intents={key: intent for key, intent in self.intents.items() if key in kept},
-            markets={key: market for key, market in self.markets.items() if key != condition_id},
+    def without_idle_market(self, condition_id: str) -> "PortfolioState":
+        """Return the state without a market in which nothing is held; the same state while something is."""
+        if condition_id in self.held_markets():
+            return self
+        return replace(self, markets={key: kept for key, kept in self.markets.items() if key != condition_id})
+
+    def has_booked(self, condition_id: str, fill: Fill) -> bool:
+        """Return whether a fill is in the account, or was when its market was settled."""
+        paid = settlement_of(self.ledger, condition_id)
+        return fill.key in self.ledger.fills or (paid is not None and fill.key in paid.fill_keys)
+
+    def has_traded(self, condition_id: str) -> bool:
+        """Return whether a market has a position, an open order or fills that its settlement has to close."""
+        return condition_id in self.held_markets() or any(
+            booked.condition_id == condition_id for booked in self.ledger.fills.values()
         )
 
 

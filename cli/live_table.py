@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, Literal["left", "right"], int], ...] = (
     ("window", "left", 150),
     ("left", "right", 0),
     ("Up", "right", 0),
-    ("spread", "right", 0),
+    ("spread", "right", 90),
     ("spot", "right", 110),
     ("strike", "right", 110),
     ("signal", "right", 0),

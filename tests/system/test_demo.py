@@ -95,12 +95,12 @@ def test_a_killed_exchange_closes_the_gate_and_trading_resumes_by_itself(start: 
     pid = int(re.findall(r"pid (\d+)", supervisor.wait_for("embedded exchange runs"))[0])
     supervisor.wait_for("OPEN", "FILLED", within_s=90)
     os.kill(pid, signal.SIGSTOP)  # first it freezes: sockets stay open and say nothing
-    supervisor.wait_for("gate BTC reduce-only", "stale", within_s=30)
+    supervisor.wait_for("feed.polymarket.BTC stale", within_s=30)
     os.kill(pid, signal.SIGKILL)
     supervisor.wait_for("the embedded exchange ended (code -9); starting it again")
     mark = len(supervisor.lines)
     supervisor.wait_for("the embedded exchange is back")
-    supervisor.wait_for("gate BTC hold lifted", within_s=30)
+    supervisor.wait_for("feed.polymarket.BTC recovered", within_s=30)
     opened = [line for line in supervisor.lines[mark:] if " OPEN " in line and "FILLED" in line]
     assert opened == []
     supervisor.wait_for("BTC OPEN", "FILLED", within_s=90)
