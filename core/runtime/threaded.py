@@ -48,7 +48,7 @@ class ThreadedRuntime(ActorSystem):
         lane_width: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(clock or SystemClock(), seed=seed, lease_epoch=lease_epoch, gate=gate, saved=saved)
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(lambda error: self.fail(f"the scheduler failed: {error!r}"))
         self._lanes: dict[str, Lane] = {}
         self._lane_width = dict(lane_width or {"io": 4})
         self._lock = threading.Lock()
@@ -67,10 +67,13 @@ class ThreadedRuntime(ActorSystem):
         Host.start(self, cell, incarnation, self._exited)
 
     def _exited(self, host: Host) -> None:
-        if host.error is not None:
-            self.died(host.cell, host.number, host.error, host.failed_on, host.failed_in)
-        else:
-            self.ended(host.cell, host.number)
+        try:
+            if host.error is not None:
+                self.died(host.cell, host.number, host.error, host.failed_on, host.failed_in)
+            else:
+                self.ended(host.cell, host.number)
+        except BaseException as error:  # noqa: BLE001 -- a death that nobody sees to is worse than the end of the process
+            self.fail(f"{host.cell.spec.address}: its death could not be handled: {error!r}")
         with self._ends:
             self._ends.notify_all()
 

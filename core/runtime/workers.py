@@ -13,9 +13,14 @@ Action = Callable[[], None]
 
 
 class Scheduler:
-    """One thread that runs actions when they are due. An action must be short and must not raise."""
+    """One thread that runs actions when they are due.
 
-    def __init__(self) -> None:
+    An action must be short. One that raises is a defect of the runtime itself: `on_defect` hears of it, and the
+    thread goes on, for timers and restarts of everyone depend on it.
+    """
+
+    def __init__(self, on_defect: Callable[[BaseException], None]) -> None:
+        self._on_defect = on_defect
         self._condition = threading.Condition()
         self._heap: list[tuple[float, int, Action]] = []
         self._count = itertools.count()
@@ -46,7 +51,10 @@ class Scheduler:
                 if self._stopped:
                     return
                 action = heapq.heappop(self._heap)[2]
-            action()
+            try:
+                action()
+            except BaseException as error:  # noqa: BLE001 -- whatever it is, it must end the process, not this thread
+                self._on_defect(error)
 
 
 class Lane:

@@ -373,3 +373,33 @@ def test_each_incarnation_and_each_address_draws_its_own_random_numbers(runtime:
     drawn.append(runtime.ask(Address("a"), Say(""), 5.0))
 
     assert len(set(drawn)) == 3
+
+
+def test_a_defect_of_the_runtime_itself_fails_the_process_and_timers_go_on(
+    runtime: ThreadedRuntime, record: Record
+) -> None:
+    launch(runtime, record)
+
+    def defect() -> None:
+        raise OSError("no more threads")
+
+    runtime.after(0.0, defect)
+    runtime.after(0.001, lambda: runtime.tell(PROBE, Say("still ticking")))
+    record.wait_for("still ticking")
+
+    assert runtime.wait_for_failure(10)
+    assert "no more threads" in (runtime.failure or "")
+
+
+def test_a_death_whose_observer_fails_is_not_silent(runtime: ThreadedRuntime, record: Record) -> None:
+    launch(runtime, record)
+
+    def broken(event: SystemEvent | DeadLetter) -> None:
+        if isinstance(event, SystemEvent) and event.kind == "crashed":
+            raise OSError("cannot log")
+
+    runtime.observers.append(broken)
+    runtime.tell(PROBE, Crash(ValueError("boom")))
+
+    assert runtime.wait_for_failure(10)
+    assert "cannot log" in (runtime.failure or "")
