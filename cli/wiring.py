@@ -18,8 +18,10 @@ from core.market.book import LocalBook
 from core.market.events import Kline
 from core.market.market import Market
 from core.messages import AssetRetiring
+from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.cell import Spec
+from core.runtime.context import Context
 from core.runtime.stream import Stream
 from core.runtime.system import ActorSystem
 from core.trading.gate import GateLevel
@@ -71,8 +73,8 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
     log = services.log
     markets = tuple(addresses.market(asset) for asset in rules.assets)
 
-    def add(address: Address, make: Callable[..., object], asset: str | None = None) -> None:
-        system.add(Spec(address, make, asset))  # type: ignore[arg-type]  # each lambda below makes an Actor
+    def add(address: Address, make: Callable[[Context], Actor]) -> None:
+        system.add(Spec(address, make))
 
     add(addresses.DB_WRITER, lambda context: DbWriterActor(context, services.write, log))
     add(addresses.NOTIFIER, lambda context: NotifierActor(context, rules.session_id, services.post))
@@ -97,34 +99,40 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
         lambda context: DiscoveryActor(context, rules.assets, rules.window_s, venues.calendar, venues.prices, log),
     )
     for asset in rules.assets:
-        _assemble_asset(asset, add, rules, venues, services)
+        for spec in asset_specs(asset, rules, venues, services):
+            system.add(spec)
     system.on_retire = lambda asset, reason: _retire(system, asset, reason)
 
 
-def _assemble_asset(asset: str, add: Callable[..., None], rules: Rules, venues: Venues, services: Services) -> None:
+def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) -> list[Spec]:
+    """Return the actors of one asset in start order: both feeds, then the one that decides."""
     candles = venues.candles
-    add(
-        addresses.book_feed(asset),
-        lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log),
-        asset,
-    )
-    add(
-        addresses.flow_feed(asset),
-        lambda context: FlowFeedActor(
-            context,
+    return [
+        Spec(
+            addresses.book_feed(asset),
+            lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log),
             asset,
-            lambda: venues.flow_streams(asset),
-            None if candles is None else lambda: candles(asset),
-            window_scale=rules.window_s / 900,
-            log=services.log,
         ),
-        asset,
-    )
-    add(
-        addresses.market(asset),
-        lambda context: MarketActor(context, asset, rules.session_id, rules.market, services.make_policy, services.log),
-        asset,
-    )
+        Spec(
+            addresses.flow_feed(asset),
+            lambda context: FlowFeedActor(
+                context,
+                asset,
+                lambda: venues.flow_streams(asset),
+                None if candles is None else lambda: candles(asset),
+                window_scale=rules.window_s / 900,
+                log=services.log,
+            ),
+            asset,
+        ),
+        Spec(
+            addresses.market(asset),
+            lambda context: MarketActor(
+                context, asset, rules.session_id, rules.market, services.make_policy, services.log
+            ),
+            asset,
+        ),
+    ]
 
 
 def warm_policy(weights: object) -> Policy:

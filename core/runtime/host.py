@@ -15,7 +15,8 @@ import pykka
 from pykka._envelope import Envelope as PykkaEnvelope  # the type of what an inbox hands to the loop
 from pykka.messages import _ActorStop
 
-from core.runtime.message import Envelope, Stop
+from core.runtime.message import Envelope, Restart, Stop
+from core.runtime.supervision import RestartRequestedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,9 @@ class Host(pykka.ThreadingActor):
             return
         if isinstance(envelope.message, Stop):
             self.cell.draining = True
+            return
+        if isinstance(envelope.message, Restart):
+            self._die(RestartRequestedError("by an operator"), None, "restart")
             return
         assert self._incarnation is not None  # noqa: S101 -- on_start set it or stopped the loop
         self._busy(envelope)

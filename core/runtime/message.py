@@ -31,6 +31,10 @@ class Stop(Control, frozen=True):
     """Drain what is queued, run `on_stop`, end."""
 
 
+class Restart(Control, frozen=True):
+    """End this incarnation between two messages and start the next one: nothing is lost and nobody is blamed."""
+
+
 class Ping(Control, frozen=True):
     """Answered with the incarnation number without entering the actor's own code."""
 

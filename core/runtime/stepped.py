@@ -15,8 +15,9 @@ from core.runtime.cell import Cell
 from core.runtime.clock import VirtualClock
 from core.runtime.gate import GateCell
 from core.runtime.incarnation import Incarnation
-from core.runtime.message import Envelope, Stop, StreamEnded, StreamItem, WorkDone, WorkFailed
+from core.runtime.message import Envelope, Restart, Stop, StreamEnded, StreamItem, WorkDone, WorkFailed
 from core.runtime.stream import ScheduledStream, Stream
+from core.runtime.supervision import RestartRequestedError
 from core.runtime.system import ActorSystem
 
 Action = Callable[[], None]
@@ -118,6 +119,10 @@ class SteppedRuntime(ActorSystem):
     def _handle(self, cell: Cell, incarnation: Incarnation, envelope: Envelope) -> None:
         if isinstance(envelope.message, Stop):
             cell.draining = True
+            return
+        if isinstance(envelope.message, Restart):
+            self._alive.pop(cell, None)
+            self.died(cell, incarnation.incarnation, RestartRequestedError("by an operator"), None, "restart")
             return
         if self._trace is not None:
             self._trace(self._virtual.now_ms(), cell.spec.address.name, envelope)

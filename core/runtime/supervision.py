@@ -6,6 +6,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from core.errors import FuseboxError
+
 
 class RestartPolicy(msgspec.Struct, frozen=True):
     """Restart intensity and backoff, in OTP's sense: more than `max_restarts` within `window_s` escalates.
@@ -22,7 +24,7 @@ class RestartPolicy(msgspec.Struct, frozen=True):
     jitter: float = 0.2
 
 
-class Restart(msgspec.Struct, frozen=True):
+class RestartAfter(msgspec.Struct, frozen=True):
     """Start the next incarnation after `delay_s`."""
 
     delay_s: float
@@ -36,13 +38,17 @@ class Escalate(msgspec.Struct, frozen=True):
 
 def after_crash(
     policy: RestartPolicy, crashes_s: Sequence[float], now_s: float, rng: np.random.Generator
-) -> Restart | Escalate:
+) -> RestartAfter | Escalate:
     """Return what follows a crash; `crashes_s` are the monotonic seconds of the recent ones, this one included."""
     recent = sum(1 for at_s in crashes_s if now_s - at_s <= policy.window_s)
     if recent > policy.max_restarts:
         return Escalate(f"{recent} crashes within {policy.window_s:g} s, limit {policy.max_restarts}")
     delay_s = min(policy.backoff_max_s, policy.backoff_s * policy.factor ** (recent - 1))
-    return Restart(delay_s * (1.0 + policy.jitter * float(rng.uniform(-1.0, 1.0))))
+    return RestartAfter(delay_s * (1.0 + policy.jitter * float(rng.uniform(-1.0, 1.0))))
+
+
+class RestartRequestedError(FuseboxError):
+    """Why an incarnation ended that an operator asked to be replaced."""
 
 
 Life = Literal["new", "starting", "running", "backoff", "stopping", "stopped", "retired"]
@@ -51,7 +57,7 @@ Life = Literal["new", "starting", "running", "backoff", "stopping", "stopped", "
 class SystemEvent(msgspec.Struct, frozen=True):
     """A transition in the life of an actor, for logs, health events and alerts."""
 
-    kind: Literal["started", "crashed", "hung", "retired", "stopped", "failed"]
+    kind: Literal["started", "crashed", "hung", "replaced", "retired", "stopped", "failed"]
     address: str
     incarnation: int
     detail: str

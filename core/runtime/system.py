@@ -10,16 +10,23 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from core.errors import FatalError, TransientError
+from core.errors import FatalError, RejectedError, TransientError
 from core.runtime.address import OUTSIDE, RUNTIME, Address
 from core.runtime.board import StatusBoard
 from core.runtime.cell import Cell, Spec
 from core.runtime.clock import Clock
 from core.runtime.gate import GateCell
 from core.runtime.incarnation import Incarnation
-from core.runtime.message import Envelope, Stop
+from core.runtime.message import Envelope, Restart, Stop
 from core.runtime.stream import Stream
-from core.runtime.supervision import ActorReport, DeadLetter, Restart, SystemEvent, after_crash
+from core.runtime.supervision import (
+    ActorReport,
+    DeadLetter,
+    RestartAfter,
+    RestartRequestedError,
+    SystemEvent,
+    after_crash,
+)
 
 DEAD_LETTERS_KEPT = 1000
 
@@ -173,11 +180,18 @@ class ActorSystem(abc.ABC):
             if kind == "hung":  # its thread cannot be killed: a number of its own takes mailbox and effects away now
                 cell.incarnation = incarnation = incarnation + 1
             cell.busy_since_ms = None
-            cell.last_failure = f"{type(error).__name__}: {error}"
             now_s = self.clock.monotonic_ms() / 1000
-            cell.crashes_s.append(now_s)
+            wanted = isinstance(error, RestartRequestedError)
+            if not wanted:
+                cell.last_failure = f"{type(error).__name__}: {error}"
+                cell.crashes_s.append(now_s)
             verdict = cell.crashed_on(envelope)
         self._release(cell)
+        if wanted and not stopping:
+            cell.restarts += 1
+            self._event("replaced", cell, str(error))
+            self._launch(cell)
+            return
         subject = "" if envelope is None else f" on {type(envelope.message).__name__}"
         if envelope is not None and verdict is not None:
             self.bury(cell.spec.address.name, envelope, f"{verdict}: {cell.last_failure}")
@@ -188,11 +202,32 @@ class ActorSystem(abc.ABC):
             self._escalate(cell, verdict)
         else:
             decision = after_crash(cell.spec.policy, list(cell.crashes_s), now_s, self._rng)
-            if isinstance(decision, Restart):
+            if isinstance(decision, RestartAfter):
                 cell.restarts += 1
                 self.after(decision.delay_s, lambda: self._restart(cell, incarnation))
             else:
                 self._escalate(cell, decision.reason)
+
+    def restart(self, address: Address) -> None:
+        """Replace an incarnation by the next one at an operator's wish, or start an actor that ended or was retired.
+
+        Graceful: it happens between two messages, counts as no crash and waits for no backoff.
+
+        Raises:
+            RejectedError: nobody has this address.
+        """
+        cell = self.cells.get(address)
+        if cell is None:
+            raise RejectedError(f"no actor has the address {address}")
+        with cell.lock:
+            ended = cell.life in ("new", "stopped", "retired", "backoff")
+            if ended:
+                cell.crashes_s.clear()
+        if ended:
+            self._launch(cell)
+        else:
+            cell.mailbox.put(self.envelope(Restart(), OUTSIDE))
+            self._ready(cell)
 
     def _restart(self, cell: Cell, after_incarnation: int) -> None:
         with cell.lock:

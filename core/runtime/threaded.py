@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from core.errors import TransientError
+from core.errors import RejectedError, TransientError
 from core.runtime.address import OUTSIDE, Address
 from core.runtime.cell import Cell
 from core.runtime.clock import Clock, SystemClock
@@ -144,6 +144,20 @@ class ThreadedRuntime(ActorSystem):
             return self._ends.wait_for(
                 lambda: cell.life in ("stopped", "retired"), max(0.0, deadline_s - time.monotonic())
             )
+
+    def remove(self, address: Address, timeout_s: float) -> bool:
+        """Drain, stop and forget one actor; return whether it ended within `timeout_s`. Its address becomes free.
+
+        Raises:
+            RejectedError: nobody has this address.
+        """
+        cell = self.cells.get(address)
+        if cell is None:
+            raise RejectedError(f"no actor has the address {address}")
+        if not self.stop_one(cell, time.monotonic() + timeout_s):
+            return False
+        del self.cells[address]
+        return True
 
     def fail(self, reason: str) -> None:
         """Note a failure above the root and wake whoever waits for it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pykka
 import pytest
 
-from core.errors import TransientError
+from core.errors import RejectedError, TransientError
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
@@ -403,3 +403,47 @@ def test_a_death_whose_observer_fails_is_not_silent(runtime: ThreadedRuntime, re
 
     assert runtime.wait_for_failure(10)
     assert "cannot log" in (runtime.failure or "")
+
+
+def test_an_operator_restarts_an_actor_between_two_messages_without_blame(
+    runtime: ThreadedRuntime, record: Record
+) -> None:
+    runtime.add(spec(lambda context: Probe(context, record), policy=RestartPolicy(max_restarts=0)))
+    runtime.start(PROBE)
+    release = threading.Event()
+    runtime.tell(PROBE, Block(release))
+    record.wait_for("blocking")
+    runtime.tell(PROBE, Say("queued"))
+    runtime.restart(PROBE)
+    release.set()
+    record.wait_for("from a zombie")
+
+    assert record.texts == ["start 1", "blocking", "start 2", "queued", "from a zombie"]
+    assert runtime.cells[PROBE].last_failure is None
+    assert runtime.cells[PROBE].restarts == 1
+    assert runtime.failure is None
+
+
+def test_a_retired_actor_is_started_again_by_an_operator(
+    runtime: ThreadedRuntime, record: Record, events: Events
+) -> None:
+    runtime.add(spec(lambda context: Probe(context, record), asset="BTC"))
+    runtime.start(PROBE)
+    runtime.tell(PROBE, CrashMoney(3))
+    events.wait_for("retired")
+    runtime.restart(PROBE)
+    runtime.tell(PROBE, Say("back"))
+    record.wait_for("back")
+
+
+def test_a_removed_actor_is_drained_and_its_address_is_free(runtime: ThreadedRuntime, record: Record) -> None:
+    launch(runtime, record)
+    runtime.tell(PROBE, Say("queued"))
+
+    assert runtime.remove(PROBE, 5.0)
+    assert record.texts == ["start 1", "queued", "stop 1"]
+    with pytest.raises(RejectedError, match="probe"):
+        runtime.restart(PROBE)
+    runtime.add(spec(lambda context: Probe(context, record)))
+    runtime.start(PROBE)
+    record.wait_for("start 1", times=2)
