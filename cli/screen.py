@@ -1,6 +1,7 @@
 """What a person sees: on a terminal the live table with the log scrolling above it, elsewhere one line a transition."""
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -30,6 +31,9 @@ class Screen:
         self._live: Live | None = None
         self.refresh_s = REFRESH_S
         logger.remove()
+        logging.getLogger("psycopg").setLevel(
+            logging.ERROR
+        )  # what it warns of, a write that failed, we report ourselves
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         file = settings.state_dir / "fusebox.log"
         logger.add(file, level="DEBUG", rotation="10 MB", retention=3, diagnose=False, backtrace=False)
