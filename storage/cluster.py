@@ -31,7 +31,10 @@ def _programs() -> Path:
 PROGRAMS = _programs()
 
 COMPLAINTS = (
-    (("No space left on device", "Check free disk space"), "the disk is full: free some space, or name another folder with FUSEBOX_STATE_DIR"),
+    (
+        ("No space left on device", "Check free disk space"),
+        "the disk is full: free some space, or name another folder with FUSEBOX_STATE_DIR",
+    ),
     (
         ("Read-only file system", "Permission denied", "Operation not permitted"),
         "the folder cannot be written: make it writable, or name another one with FUSEBOX_STATE_DIR",
