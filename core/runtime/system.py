@@ -17,7 +17,7 @@ from core.runtime.cell import Cell, Spec
 from core.runtime.clock import Clock
 from core.runtime.gate import GateCell
 from core.runtime.incarnation import Incarnation
-from core.runtime.message import Envelope, Restart, Stop
+from core.runtime.message import Envelope, Latest, Restart, Stop
 from core.runtime.stream import Stream
 from core.runtime.supervision import (
     ActorReport,
@@ -102,10 +102,15 @@ class ActorSystem(abc.ABC):
         self.send(to, message, OUTSIDE, 0)
 
     def send(self, to: Address, message: object, sender: Address, incarnation: int) -> None:
-        """Put a message into the mailbox of `to`; one for an unknown or ended address is a dead letter."""
+        """Put a message into the mailbox of `to`; one for an unknown or ended address is a dead letter.
+
+        A view for an ended address is dropped: the next one would have replaced it anyway.
+        """
         envelope = self.envelope(message, sender, incarnation)
         cell = self.cells.get(to)
         if cell is None or cell.life in ("stopped", "retired"):
+            if cell is not None and isinstance(message, Latest):
+                return
             self.bury(to.name, envelope, "no such address" if cell is None else f"actor is {cell.life}")
             return
         cell.mailbox.put(envelope)

@@ -10,7 +10,7 @@ from core.errors import RejectedError, TransientError
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
-from core.runtime.message import Ping, StreamItem, WorkDone, WorkFailed
+from core.runtime.message import Latest, Ping, StreamItem, WorkDone, WorkFailed
 from core.runtime.stream import StopSignal
 from core.runtime.supervision import DeadLetter, RestartPolicy, SystemEvent
 from core.runtime.threaded import ThreadedRuntime
@@ -287,6 +287,10 @@ def test_stop_drains_what_is_queued_in_reverse_start_order(record: Record) -> No
     assert [report.life for report in runtime.reports()] == ["stopped", "stopped"]
 
 
+class Shown(Latest, frozen=True):
+    """A view, such as a book."""
+
+
 class Named(Probe):
     """Records its own address when it stops."""
 
@@ -298,6 +302,7 @@ def test_a_message_to_an_ended_actor_is_a_dead_letter(runtime: ThreadedRuntime, 
     launch(runtime, record)
     runtime.stop(5.0)
     runtime.tell(PROBE, Say("too late"))
+    runtime.tell(PROBE, Shown())
 
     assert [letter.reason for letter in runtime.dead_letters] == ["actor is stopped"]
 
