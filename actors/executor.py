@@ -13,6 +13,7 @@ from core.market.market import Market
 from core.market.views import BookView
 from core.messages import (
     BookPublished,
+    CancelRequested,
     OrderReported,
     OrderRequested,
     OrderStatusRequested,
@@ -23,14 +24,14 @@ from core.messages import (
 from core.runtime.actor import Actor
 from core.runtime.context import Context
 from core.trading import lifecycle
-from core.trading.gate import OrderKind
+from core.trading.gate import OrderKind, permits
 from core.trading.lifecycle import FillReported, OrderEvent, advance
 from core.trading.orders import Fill, Intent, Order, OrderState, is_terminal
 from core.trading.records import intent_record, market_record, order_record
 from venues.paper.broker import VENUE, BrokerReport, PaperBroker, PaperState
 
 DURABLE_WITHIN_S = 1.0
-"""An opening order that is not committed by then is not sent: the decision is old, and the database may be away."""
+"""An opening order not committed this long after its sizing is not sent: it is old, and the database may be away."""
 PRUNE_S = 60.0
 
 
@@ -77,11 +78,14 @@ class ExecutorActor(Actor):
             case BookPublished(view=view):
                 self._views[view.condition_id] = view
                 if self._broker.state.orders:
+                    self._recall(view.condition_id)
                     self._apply(self._broker.refresh(view, self.context.clock.now_ms()))
             case OrderRequested(market=market, intent=intent, order=order):
                 self._requested(Working(order, intent, market))
             case Persisted(key=order_id):
                 self._durable(order_id)
+            case CancelRequested(condition_id=condition_id):
+                self._cancel_all(condition_id)
             case OrderStatusRequested(order=order):
                 self._tell_status(order)
             case Tick(name=name) if name.startswith("arrive "):
@@ -91,8 +95,11 @@ class ExecutorActor(Actor):
                 self._apply(self._broker.arrive(order_id, book, self.context.clock.now_ms()))
             case Tick(name=name) if name.startswith("late "):
                 self._late(name.removeprefix("late "))
+            case Tick(name=name) if name.startswith("close "):
+                self._apply(self._broker.cancel(name.removeprefix("close "), self.context.clock.now_ms()))
             case Tick(name="prune"):
                 self._prune()
+        self.context.acknowledge(self.context.receipt)  # what changed nothing, such as a question, needs no repetition
 
     def on_stop(self) -> None:
         """Cancel what rests or waits: nothing of ours stays at the broker while nobody watches it."""
@@ -122,13 +129,17 @@ class ExecutorActor(Actor):
         )
         order_id = working.order.id
         self.context.tell(addresses.DB_WRITER, Persist(rows, self.context.address, order_id))
-        self.context.timer(f"late {order_id}", DURABLE_WITHIN_S, Tick(f"late {order_id}"))
+        late_ms = working.order.created_ms + round(DURABLE_WITHIN_S * 1000)
+        self.context.timer_at(f"late {order_id}", late_ms, Tick(f"late {order_id}"))
 
     def _durable(self, order_id: str) -> None:
         working = self._working.get(order_id)
         if working is None or working.order.state is not OrderState.NEW:
             return
         now_ms = self.context.clock.now_ms()
+        if working.intent.action == "OPEN" and now_ms - working.order.created_ms > DURABLE_WITHIN_S * 1000:
+            self._late(order_id)
+            return
         order = advance(working.order, lifecycle.Persisted(now_ms))
         self._working[order_id] = msgspec.structs.replace(working, order=order)
         self._submit(self._working[order_id], now_ms)
@@ -137,6 +148,9 @@ class ExecutorActor(Actor):
         order, market = working.order, working.market
         kind = OrderKind.OPEN_ORDER if working.intent.action == "OPEN" else OrderKind.REDUCE
         view = self._views.get(order.condition_id)
+        if view is not None and view.continuity_epoch != order.book_epoch:
+            self._advance(order.id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"), ())
+            return
 
         def hand_over(_sequence: int) -> None:
             self._broker.submit(order, market, view, now_ms)
@@ -151,8 +165,13 @@ class ExecutorActor(Actor):
 
     def _expect(self, order_id: str) -> None:
         paper = self._broker.state.orders.get(order_id)
-        if paper is not None and not paper.resting:
+        if paper is None:
+            return
+        if not paper.resting:
             self.context.timer_at(f"arrive {order_id}", paper.due_ms, Tick(f"arrive {order_id}"))
+        if paper.order.order_type == "GTC":  # no book may come after the close to end it
+            closes_ms = paper.market.window.closes_at_s * 1000
+            self.context.timer_at(f"close {order_id}", closes_ms, Tick(f"close {order_id}"))
 
     def _late(self, order_id: str) -> None:
         working = self._working.get(order_id)
@@ -160,6 +179,21 @@ class ExecutorActor(Actor):
             now_ms = self.context.clock.now_ms()
             reason = f"not sent: its intent was not committed within {DURABLE_WITHIN_S:g} s"
             self._advance(order_id, lifecycle.Failed(now_ms, reason), ())
+
+    def _recall(self, condition_id: str) -> None:
+        """Cancel resting opening orders of a market whose gate has shut: a fill would be new exposure."""
+        for working in list(self._working.values()):
+            order, opens = working.order, working.intent.action == "OPEN"
+            if not opens or order.condition_id != condition_id or order.state is not OrderState.LIVE:
+                continue
+            if not permits(self.context.gate.state, order.asset, OrderKind.OPEN_ORDER):
+                self._apply(self._broker.cancel(order.id, self.context.clock.now_ms()))
+
+    def _cancel_all(self, condition_id: str) -> None:
+        now_ms = self.context.clock.now_ms()
+        for working in list(self._working.values()):
+            if working.order.condition_id == condition_id:
+                self._apply(self._broker.cancel(working.order.id, now_ms))
 
     # -- what the broker says -----------------------------------------------------------------------------------
 
@@ -174,6 +208,7 @@ class ExecutorActor(Actor):
         if is_terminal(order):
             del self._working[order_id]
             self.context.cancel_timer(f"late {order_id}")
+            self.context.cancel_timer(f"close {order_id}")
             self._log_end(working, order)
         else:
             self._working[order_id] = msgspec.structs.replace(working, order=order)
@@ -202,8 +237,9 @@ class ExecutorActor(Actor):
     def _prune(self) -> None:
         now_ms = self.context.clock.now_ms()
         used = {working.order.condition_id for working in self._working.values()}
-        for condition_id, view in list(self._views.items()):
-            if condition_id not in used and now_ms - view.received_ms > PRUNE_S * 1000:
-                del self._views[condition_id]
+        for condition_id in sorted({*self._views, *self._broker.state.consumption} - used):
+            view = self._views.get(condition_id)
+            if view is None or now_ms - view.received_ms > PRUNE_S * 1000:
+                self._views.pop(condition_id, None)
                 self._broker.forget(condition_id)
         self.context.timer("prune", PRUNE_S, Tick("prune"))

@@ -52,7 +52,7 @@ class _FeedActor(Actor):
         self._reconnects = 0
         self._unknown: set[str] = set()
         self._open: set[str] = set()
-        self._detail = "connecting"
+        self._reasons: dict[str, str] = {}
         self._data_ms: int | None = None
 
     def receive(self, message: object) -> None:
@@ -78,6 +78,10 @@ class _FeedActor(Actor):
         """Note a fresh connection: continuity with what came before is lost."""
         raise NotImplementedError
 
+    def follows(self, key: str) -> bool:
+        """Return whether the stream is one of ours: what a closed one still had in the mailbox is of no use."""
+        raise NotImplementedError
+
     def current(self) -> tuple[str, ...]:
         """Return the keys of the streams that freshness is measured on."""
         raise NotImplementedError
@@ -88,7 +92,17 @@ class _FeedActor(Actor):
         keys = self.current()
         return bool(keys) and self._open.issuperset(keys)
 
+    @property
+    def detail(self) -> str:
+        """What a person should know of the connection: the first reason why a stream that matters is not open."""
+        keys = self.current()
+        if not keys:
+            return "no market is open"
+        return next((self._reasons.get(key, "connecting") for key in keys if key not in self._open), "connected")
+
     def _item(self, key: str, item: object) -> None:
+        if not self.follows(key):
+            return
         match item:
             case StreamReceived(events=events, received_ms=received_ms):
                 self._frames += 1
@@ -97,14 +111,13 @@ class _FeedActor(Actor):
                 self.events(key, events, received_ms)
             case StreamOpened():
                 self._open.add(key)
-                self._detail = "connected"
                 self.opened(key)
             case StreamClosed(reason=reason):
                 self._reconnects += 1
-                if key in self._open or self._detail != reason:
+                if key in self._open or self._reasons.get(key) != reason:
                     self._log(f"{self.context.address} disconnected: {reason}; reconnecting")
                 self._open.discard(key)
-                self._detail = reason
+                self._reasons[key] = reason
             case BadFrame(reason=reason):
                 self._bad_frames += 1
                 if self._bad_frames == 1:
@@ -118,7 +131,7 @@ class _FeedActor(Actor):
         if error is not None:
             raise error
         self._open.discard(key)
-        self._detail = "the stream ended"
+        self._reasons[key] = "the stream ended"
 
     def _pulse(self) -> None:
         now_ms = self.context.clock.now_ms()
@@ -133,7 +146,7 @@ class _FeedActor(Actor):
                 frames=self._frames,
                 bad_frames=self._bad_frames,
                 reconnects=self._reconnects,
-                detail=self._detail,
+                detail=self.detail,
             ),
         )
         self.context.timer("pulse", PULSE_S, Tick("pulse"))
@@ -176,6 +189,10 @@ class BookFeedActor(_FeedActor):
             case Tick(name=name) if name.startswith("close "):
                 self._close(name.removeprefix("close "))
 
+    def follows(self, key: str) -> bool:
+        """Return whether the market's stream is open."""
+        return key in self._books
+
     def current(self) -> tuple[str, ...]:
         """Return the market of the window that is open now."""
         return () if self._current is None else (self._current,)
@@ -212,6 +229,10 @@ class BookFeedActor(_FeedActor):
             self.context.timer_at(f"open {key}", window.opens_at_s * 1000, Tick(f"open {key}"))
 
     def _turn_to(self, key: str) -> None:
+        """Measure freshness on this market, unless a later one is open: listings and timers may come late."""
+        market, current = self._markets.get(key), self._markets.get(self._current or "")
+        if market is None or (current is not None and current.window.opens_at_s >= market.window.opens_at_s):
+            return
         self._current = key
         view = self._books[key].view()
         self._data_ms = None if view is None else view.received_ms
@@ -226,9 +247,10 @@ class BookFeedActor(_FeedActor):
     def _close(self, key: str) -> None:
         self.context.close_stream(key)
         self._open.discard(key)
-        self._books.pop(key, None)
-        self._markets.pop(key, None)
-        self._published.pop(key, None)
+        for known in (self._books, self._markets, self._published, self._reasons):
+            known.pop(key, None)
+        if self._current == key:
+            self._current = self._data_ms = None
 
 
 class FlowFeedActor(_FeedActor):
@@ -278,6 +300,10 @@ class FlowFeedActor(_FeedActor):
             case Tick(name="seed"):
                 self._ask_for_candles()
 
+    def follows(self, key: str) -> bool:
+        """Return True for every stream that was opened: none is closed while the actor lives."""
+        return key in self._keys
+
     def current(self) -> tuple[str, ...]:
         """Return all streams: trades and touch may come by two."""
         return self._keys
@@ -292,10 +318,19 @@ class FlowFeedActor(_FeedActor):
             if isinstance(event, BinanceEvent):
                 self._flow.apply(event, received_ms)
         if received_ms - self._published_ms >= PUBLISH_EVERY_MS:
-            view = self._flow.view(received_ms)
-            if view is not None:
-                self._published_ms = received_ms
-                self.context.tell(addresses.market(self.asset), FlowPublished(view))
+            self._publish(received_ms)
+
+    def _pulse(self) -> None:
+        """Publish too: the last frames of a burst were throttled, and in a lull the flow decays without any."""
+        if self._data_ms is not None:
+            self._publish(self.context.clock.now_ms())
+        super()._pulse()
+
+    def _publish(self, at_ms: int) -> None:
+        view = self._flow.view(at_ms)
+        if view is not None:
+            self._published_ms = at_ms
+            self.context.tell(addresses.market(self.asset), FlowPublished(view))
 
     def _ask_for_candles(self) -> None:
         if self._seed is not None:

@@ -21,10 +21,10 @@ class LearnerActor(Actor):
         super().__init__(context)
         self._load = load
         self._source = source
-        self._readers = readers
         self._weights: object | None = None
         self._version = 0
         self._heard = 0
+        self._waiting: set[Address] = set(readers)
         self._trajectories: dict[str, deque[TransitionRecorded]] = {}
 
     def on_start(self) -> None:
@@ -37,13 +37,16 @@ class LearnerActor(Actor):
             case WorkDone(key="load", value=weights):
                 self._weights = weights
                 self._version += 1
-                for reader in self._readers:
+                for reader in sorted(self._waiting, key=str):
                     self.context.tell(reader, WeightsPublished(self._version, weights))
+                self._waiting.clear()
                 self._show()
             case WorkFailed(error=error):
                 raise error
             case WeightsRequested(reply_to=reply_to):
-                if self._weights is not None:
+                if self._weights is None:
+                    self._waiting.add(reply_to)
+                else:
                     self.context.tell(reply_to, WeightsPublished(self._version, self._weights))
             case TransitionRecorded():
                 self._heard += 1

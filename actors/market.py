@@ -5,7 +5,7 @@ proposes intents.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ import numpy as np
 
 from actors import addresses
 from actors.market_features import Fused, fuse
+from core.errors import FuseboxError, RejectedError
 from core.market.features import FeatureHistory
 from core.market.market import Market
 from core.market.views import BookView, FlowView
@@ -43,6 +44,9 @@ from models.policy import greedy, sample
 PRICES_KEPT = 100
 """Up mids kept for the volatility feature: the reference's window of grid steps."""
 ASK_AGAIN_S = 5.0
+TELL_WAIT_MS = 5_000
+"""An asset that has not decided for this long says why, once."""
+WARMING_UP = "policy is warming up"
 
 
 class Policy(Protocol):
@@ -101,7 +105,8 @@ class MarketActor(Actor):
         self._history = FeatureHistory()
         self._prices: deque[float] = deque(maxlen=PRICES_KEPT)
         self._decisions = 0
-        self._pending: TransitionRecorded | None = None
+        self._waits_since_ms: int | None = None
+        self._told_wait = False
         self._restore(context.saved)
 
     def on_start(self) -> None:
@@ -131,6 +136,8 @@ class MarketActor(Actor):
                 self.context.work("policy", lambda: self._make_policy(weights), lane="policy")
             case WorkDone(key="policy", value=policy):
                 self._policy = policy  # type: ignore[assignment]
+            case WorkFailed(key="policy", error=FuseboxError() as error) if self._policy is not None:
+                self._log(f"{self.context.address} keeps its weights, the new ones are of no use: {error}")
             case WorkFailed(error=error):
                 raise error
             case Tick(name="ask") if self._policy is None:
@@ -154,32 +161,32 @@ class MarketActor(Actor):
     def _step(self, at_ms: int) -> None:
         market = self._current(at_ms)
         self._turn_to(market)
-        waiting_for = self._waiting_for(market, at_ms)
-        if waiting_for is not None or market is None:
-            self._show(market, None, None, None, waiting_for, at_ms)
+        missing = list(self._missing(market, at_ms))
+        if missing or market is None:
+            self._wait(market, None, missing, at_ms)
             return
         view = self._books[market.condition_id]
         held = self._positions.get(market.condition_id)
-        fused = fuse(market, view, self._flow, held, self._prices, at_ms)
+        try:
+            fused = fuse(market, view, self._flow, held, self._prices, at_ms)
+        except RejectedError as error:  # a number that is not finite costs its own step: no decision, no crash
+            self._wait(market, None, [str(error)], at_ms)
+            return
         self._prices.append(fused.up_price / 1e6)
         self._history.push(fused.features)
         history = self._history.array()
         if self._policy is None:
-            self._show(market, fused, None, None, "policy is warming up", at_ms)
+            self._wait(market, fused, [], at_ms)
             self._save(at_ms)
             return
         probabilities, value = self._policy.evaluate(fused.features, history)
-        action = self._choose(probabilities)
+        action = sample(probabilities, self.context.rng) if self._rules.sample_actions else greedy(probabilities)
         self._decisions += 1
+        self._waits_no_more()
         self._act(market, view, held, action, probabilities, fused, at_ms)
         self._record(market, fused.features, history, action, probabilities, value, at_ms)
         self._show(market, fused, probabilities, action, None, at_ms)
         self._save(at_ms)
-
-    def _choose(self, probabilities: tuple[float, ...]) -> int:
-        if self._rules.sample_actions:
-            return sample(probabilities, self.context.rng)
-        return greedy(probabilities)
 
     def _act(
         self,
@@ -195,8 +202,9 @@ class MarketActor(Actor):
         if wish is None or (held is not None and held.busy):
             return
         side, kind = wish
+        # a clock that is set back comes to the same `at_ms` again: process and message number make the id unique
         intent = Intent(
-            id=f"{self._session_id}.{self.asset}.{at_ms}",
+            id=f"{self._session_id}.{self.asset}.{at_ms}.{self.context.lease_epoch}.{self.context.receipt}",
             session_id=self._session_id,
             asset=self.asset,
             condition_id=market.condition_id,
@@ -238,7 +246,7 @@ class MarketActor(Actor):
         return None
 
     def _turn_to(self, market: Market | None) -> None:
-        """Clear the deque when the market changes, and forget the markets that are over."""
+        """Clear the deque when the market changes; forget the markets that are over and what came late of them."""
         condition_id = None if market is None else market.condition_id
         if condition_id == self._condition_id:
             return
@@ -249,28 +257,43 @@ class MarketActor(Actor):
             return
         for key, other in list(self._markets.items()):
             if other.window.closes_at_s <= market.window.opens_at_s:
-                for known in (self._markets, self._books, self._positions, self._strikes):
-                    known.pop(key, None)
+                del self._markets[key]
+        for known in (self._books, self._positions, self._strikes):
+            for key in [key for key in known if key not in self._markets]:
+                known.pop(key, None)
 
-    def _waiting_for(self, market: Market | None, at_ms: int) -> str | None:
-        """Return what is missing for a decision, None when nothing is."""
+    def _missing(self, market: Market | None, at_ms: int) -> Iterator[str]:
+        """Yield everything without which no state can be computed."""
         if market is None:
-            return "no market listed for this window"
-        view = self._books.get(market.condition_id)
-        if view is None:
-            return "no book yet"
-        if view.up.mid is None or view.down.mid is None:
-            return "book one-sided"
-        age_s = (at_ms - view.received_ms) / 1000
-        if age_s > self._rules.book_stale_s:
-            return f"book {age_s:.0f} s old"
+            yield "no market listed for this window"
+        else:
+            view = self._books.get(market.condition_id)
+            if view is None:
+                yield "no book yet"
+            elif at_ms - view.received_ms > self._rules.book_stale_s * 1000:
+                yield f"book {(at_ms - view.received_ms) / 1000:.0f} s old"
+            elif view.up.mid is None or view.down.mid is None:
+                yield "book one-sided"
         if self._rules.flow_stale_s is not None:
             if self._flow is None:
-                return "no flow yet"
-            age_s = (at_ms - self._flow.received_ms) / 1000
-            if age_s > self._rules.flow_stale_s:
-                return f"flow {age_s:.0f} s old"
-        return None
+                yield "no flow yet"
+            elif at_ms - self._flow.received_ms > self._rules.flow_stale_s * 1000:
+                yield f"flow {(at_ms - self._flow.received_ms) / 1000:.0f} s old"
+
+    def _wait(self, market: Market | None, fused: Fused | None, missing: list[str], at_ms: int) -> None:
+        """Show why there is no decision, and say it once when that lasts."""
+        reason = "; ".join([*missing, WARMING_UP] if self._policy is None else missing)
+        if self._waits_since_ms is None:
+            self._waits_since_ms = at_ms
+        if not self._told_wait and at_ms - self._waits_since_ms >= TELL_WAIT_MS:
+            self._told_wait = True
+            self._log(f"{self.context.address} cannot decide: {reason}")
+        self._show(market, fused, None, None, reason, at_ms)
+
+    def _waits_no_more(self) -> None:
+        if self._told_wait:
+            self._log(f"{self.context.address} decides again")
+        self._waits_since_ms, self._told_wait = None, False
 
     def _show(
         self,
@@ -320,7 +343,7 @@ class MarketActor(Actor):
             return
         saved = msgspec.msgpack.decode(state, type=Saved)
         self._decisions = saved.decisions
-        if self.context.clock.now_ms() - saved.at_ms <= self._rules.grid_ms:
+        if 0 <= self.context.clock.now_ms() - saved.at_ms <= self._rules.grid_ms:
             self._condition_id = saved.condition_id
             self._history.load(saved.history)
             self._prices.extend(saved.prices)

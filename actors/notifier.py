@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from actors import addresses
+from core.errors import FuseboxError
 from core.messages import Alert, Persist
 from core.records import AlertRecord
 from core.runtime.actor import Actor
@@ -10,13 +11,19 @@ from core.runtime.context import Context
 from core.runtime.message import WorkDone, WorkFailed
 
 LANE = "notifier"
+MOST_WAITING = 100
+"""Alerts that may wait for the channel; the ones beyond are recorded and not sent."""
 
 Post = Callable[[str], None]
 """Delivers one text to the channel; raises a FuseboxError when it was not delivered."""
 
 
 class NotifierActor(Actor):
-    """Delivery runs in a worker, so that a slow channel delays nothing; its result is kept with the alert."""
+    """Delivery runs in a worker, so that a slow channel delays nothing.
+
+    An alert is recorded as pending at once and again with the result of its delivery, so that none is lost with the
+    process while the channel hangs.
+    """
 
     def __init__(self, context: Context, session_id: int, post: Post | None) -> None:
         super().__init__(context)
@@ -30,9 +37,11 @@ class NotifierActor(Actor):
             case Alert():
                 self._deliver(message)
             case WorkDone(key=key):
-                self._record(*self._sending.pop(key), "delivered")
-            case WorkFailed(key=key, error=error):
-                self._record(*self._sending.pop(key), f"failed: {error}")
+                self._sent(key, "delivered")
+            case WorkFailed(key=key, error=FuseboxError() as error):
+                self._sent(key, f"failed: {error}")
+            case WorkFailed(key=key, error=error):  # a text nobody vouches for may hold the channel's secret URL
+                self._sent(key, f"failed: {type(error).__name__}")
 
     def _deliver(self, alert: Alert) -> None:
         now_ms = self.context.clock.now_ms()
@@ -40,10 +49,19 @@ class NotifierActor(Actor):
         if post is None:
             self._record(alert, now_ms, "no channel")
             return
+        if len(self._sending) >= MOST_WAITING:
+            self._record(alert, now_ms, f"not sent: {len(self._sending)} alerts wait for the channel")
+            return
+        self._record(alert, now_ms, "pending")
         key = f"alert-{self.context.receipt}"
         self._sending[key] = (alert, now_ms)
         text = f"{alert.kind}: {alert.text}"
         self.context.work(key, lambda: post(text), lane=LANE)
+
+    def _sent(self, key: str, delivery: str) -> None:
+        sent = self._sending.pop(key, None)
+        if sent is not None:  # else an earlier incarnation sent it
+            self._record(*sent, delivery)
 
     def _record(self, alert: Alert, at_ms: int, delivery: str) -> None:
         row = AlertRecord(self._session_id, alert.kind, alert.text, delivery, at_ms)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
-from actors.portfolio_state import PortfolioState, status_of, tallied
+from actors.portfolio_state import PortfolioState, order_for, status_of, tallied, told
 from core.errors import RejectedError
 from core.market.market import Market
 from core.market.views import BookView
@@ -18,6 +18,7 @@ from core.messages import (
     Alert,
     AwaitWinner,
     BookPublished,
+    CancelRequested,
     ForcedExit,
     IntentProposed,
     MarketListed,
@@ -45,8 +46,7 @@ from core.trading.ledger import (
     unconfirmed_fills,
 )
 from core.trading.limits import OpenLimits, open_refusal
-from core.trading.money import decimal
-from core.trading.orders import Intent, Order, OrderType, is_terminal
+from core.trading.orders import Intent, OrderType, is_terminal
 from core.trading.positions import ClosedTrade, Position
 from core.trading.records import (
     fill_record,
@@ -95,6 +95,7 @@ class PortfolioActor(Actor):
         self._log = log
         self._views: dict[str, BookView] = {}
         self._refusal: str | None = None
+        self._warned: dict[str, tuple[str, str]] = {}
         self._state = (
             PortfolioState.new(start_usd)
             if context.saved is None
@@ -105,8 +106,8 @@ class PortfolioActor(Actor):
         """Ask what became of the orders that were open, and who won the markets in which something is held."""
         for order in self._state.orders.values():
             self.context.tell(addresses.EXECUTOR, OrderStatusRequested(order))
-        for condition_id in self._state.held_markets():
-            self._publish_held(condition_id)
+        for condition_id, market in self._state.markets.items():
+            self._publish_position(market.asset, condition_id)
             self._await_winner(condition_id)
         self._show()
 
@@ -147,21 +148,8 @@ class PortfolioActor(Actor):
         except RejectedError as error:
             self._refuse(intent, str(error))
             return
-        view = self._views[market.condition_id]
-        order = Order(
-            id=f"{intent.id}.o",
-            intent_id=intent.id,
-            asset=intent.asset,
-            condition_id=market.condition_id,
-            token_id=market.token(intent.side),
-            outcome=intent.side,
-            side="BUY" if intent.action == "OPEN" else "SELL",
-            order_type=self._sizing.order_type,
-            limit_price=sized.limit_price,
-            shares=sized.shares,
-            created_ms=self.context.clock.now_ms(),
-            book_epoch=view.continuity_epoch,
-        )
+        epoch = self._views[market.condition_id].continuity_epoch
+        order = order_for(intent, market, sized, self._sizing.order_type, self.context.clock.now_ms(), epoch)
         self._refusal = None
         self._state = replace(self._state.with_order(order, intent, market), ledger=ledger)
         self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
@@ -206,20 +194,24 @@ class PortfolioActor(Actor):
         )
 
     def _refuse(self, intent: Intent, reason: str) -> None:
-        text = f"{intent.asset} {intent.action} {intent.side} refused: {reason}"
-        if intent.forced and text != self._refusal:
-            self._log(f"{text} ({intent.reason}); what is held stays, settlement if nothing changes")
-        self._refusal = text
+        self._refusal = f"{intent.asset} {intent.action} {intent.side} refused: {reason}"
+        warning = (intent.condition_id, f"{self._refusal} ({intent.reason})")
+        if intent.forced and self._warned.get(intent.asset) != warning:  # asked for every other second
+            self._warned[intent.asset] = warning
+            self._log(f"{warning[1]}; what is held stays, settlement if nothing changes")
         self._show()
 
     def _force(self, wish: ForcedExit) -> None:
         market = self._state.markets.get(wish.condition_id)
         for position in self._state.positions(wish.condition_id):
-            if market is None or position.shares == 0 or self._state.is_busy(wish.condition_id):
+            if market is None or position.shares == 0:
+                continue
+            if self._state.is_busy(wish.condition_id):
+                self.context.tell(addresses.EXECUTOR, CancelRequested(wish.condition_id))
                 continue
             now_ms = self.context.clock.now_ms()
             intent = Intent(
-                id=f"{self._session_id}.{wish.asset}.{now_ms}.{wish.reason}",
+                id=f"{self._session_id}.{wish.asset}.{now_ms}.{self.context.lease_epoch}.{self.context.receipt}.{wish.reason}",
                 session_id=self._session_id,
                 asset=wish.asset,
                 condition_id=wish.condition_id,
@@ -308,11 +300,7 @@ class PortfolioActor(Actor):
         for trade in trades:
             rows.append(trade_record(trade))
             self._state = replace(self._state, tallies=tallied(self._state.tallies, trade))
-            text = (
-                f"{trade.asset} {trade.side} closed by {trade.exit_reason}: {decimal(trade.shares):.2f} shares "
-                f"{decimal(trade.entry_price):.3f} -> {decimal(trade.exit_price):.3f}, "
-                f"PnL net {decimal(trade.pnl_net_usd):+.2f} USD, fees {decimal(trade.fees_usd):.2f}"
-            )
+            text = told(trade)
             self._log(text)
             self.context.tell(addresses.NOTIFIER, Alert("trade closed", text))
         self._commit(tuple(rows))
@@ -350,11 +338,6 @@ class PortfolioActor(Actor):
         wish = AwaitWinner(market.asset, condition_id, window.slug, window.closes_at_s)
         self.context.tell(addresses.DISCOVERY, wish)
         self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))
-
-    def _publish_held(self, condition_id: str) -> None:
-        market = self._state.markets.get(condition_id)
-        if market is not None:
-            self._publish_position(market.asset, condition_id)
 
     def _publish_position(self, asset: str, condition_id: str) -> None:
         held = self._state.positions(condition_id)

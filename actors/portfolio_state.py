@@ -1,4 +1,4 @@
-"""The portfolio's whole state as one frozen value: what its checkpoint holds, and what of it is shown."""
+"""The portfolio's whole state as one frozen value, and what is made of it: orders, lines for people, status."""
 
 import msgspec
 from msgspec.structs import replace
@@ -6,8 +6,10 @@ from msgspec.structs import replace
 from core.market.market import Market
 from core.status import HoldingStatus, PortfolioStatus
 from core.trading.ledger import Ledger, new_ledger, settlement_of
-from core.trading.orders import Fill, Intent, Order
+from core.trading.money import decimal
+from core.trading.orders import Fill, Intent, Order, OrderType
 from core.trading.positions import ClosedTrade, Position
+from core.trading.sizing import Sized
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -81,6 +83,35 @@ class PortfolioState(msgspec.Struct, frozen=True):
         return condition_id in self.held_markets() or any(
             booked.condition_id == condition_id for booked in self.ledger.fills.values()
         )
+
+
+def order_for(
+    intent: Intent, market: Market, sized: Sized, order_type: OrderType, now_ms: int, book_epoch: int
+) -> Order:
+    """Return the one order of an intent, as sized on a book of `book_epoch`."""
+    return Order(
+        id=f"{intent.id}.o",
+        intent_id=intent.id,
+        asset=intent.asset,
+        condition_id=market.condition_id,
+        token_id=market.token(intent.side),
+        outcome=intent.side,
+        side="BUY" if intent.action == "OPEN" else "SELL",
+        order_type=order_type,
+        limit_price=sized.limit_price,
+        shares=sized.shares,
+        created_ms=now_ms,
+        book_epoch=book_epoch,
+    )
+
+
+def told(trade: ClosedTrade) -> str:
+    """Return a round trip as one line for people."""
+    return (
+        f"{trade.asset} {trade.side} closed by {trade.exit_reason}: {decimal(trade.shares):.2f} shares "
+        f"{decimal(trade.entry_price):.3f} -> {decimal(trade.exit_price):.3f}, "
+        f"PnL net {decimal(trade.pnl_net_usd):+.2f} USD, fees {decimal(trade.fees_usd):.2f}"
+    )
 
 
 def tallied(tallies: dict[str, Tally], trade: ClosedTrade) -> dict[str, Tally]:

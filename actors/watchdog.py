@@ -37,6 +37,7 @@ EXIT_AGAIN_S = 2.0
 START_WITHIN_S = 10.0
 """A feed that has never been fresh is merely starting for this long; the `starting` hold covers it."""
 STARTING = "starting"
+RETIRED = "retired"
 
 
 class WatchdogLimits(msgspec.Struct, frozen=True):
@@ -71,12 +72,15 @@ class WatchdogActor(Actor):
         self._positions: dict[str, PositionPublished] = {}
         self._asked: dict[str, int] = {}
         self._stale: dict[str, str] = {}
+        self._turned: list[tuple[str, str, str, str]] = []
         self._retired: set[str] = set()
         self._fresh_once: set[str] = set()
         self._started_ms = context.clock.monotonic_ms()
 
     def on_start(self) -> None:
         """Hold the gate of each asset until its feeds have been heard, and ask what is listed and held."""
+        holds = self.context.gate.state.holds
+        self._retired.update(hold.scope for hold in holds if hold.reason == RETIRED)
         for asset in self._assets:
             self.context.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
             self.context.tell(addresses.DISCOVERY, CalendarRequested(asset, self.context.address))
@@ -96,7 +100,7 @@ class WatchdogActor(Actor):
                 self._markets[market.condition_id] = market
             case AssetRetiring():
                 self._retired.add(message.asset)
-                self.context.gate.hold(message.asset, "retired", GateLevel.REDUCE_ONLY)
+                self.context.gate.hold(message.asset, RETIRED, GateLevel.REDUCE_ONLY)
                 self.context.tell(addresses.NOTIFIER, Alert("asset retired", message.reason))
             case Tick(name="check"):
                 self._check()
@@ -108,6 +112,7 @@ class WatchdogActor(Actor):
             flow_reason = self._feed(addresses.flow_feed(asset).name, asset, self._limits.flow_stale_s)
             if book_reason is None and flow_reason is None:
                 self.context.gate.release(asset, STARTING)
+        self._tell_turned()
         self._check_recorder()
         self._check_exits()
 
@@ -124,12 +129,12 @@ class WatchdogActor(Actor):
             self._fresh_once.add(feed)
             if was is not None:
                 del self._stale[feed]
-                self._note(feed, "recovered", "data flows again")
+                self._turned.append((feed, asset, "recovered", "data flows again"))
             self.context.gate.release(asset, hold)
         elif feed in self._fresh_once or self.context.clock.monotonic_ms() - self._started_ms > START_WITHIN_S * 1000:
             if was is None:
                 self._stale[feed] = reason
-                self._note(feed, "stale", reason)
+                self._turned.append((feed, asset, "stale", reason))
             self.context.gate.hold(asset, hold, GateLevel.REDUCE_ONLY)
         pulse = self._pulses.get(feed)
         if pulse is not None:
@@ -165,9 +170,7 @@ class WatchdogActor(Actor):
         return None if age_s <= limit_s else f"last data {age_s:.1f} s ago, limit {limit_s:g} s"
 
     def _check_recorder(self) -> None:
-        if self._recorder is None:
-            return
-        pulse, at_ms = self._recorder
+        pulse, at_ms = self._recorder or (RecorderPulse(0.0, 0, None), self._started_ms)
         late_s = (self.context.clock.monotonic_ms() - at_ms) / 1000
         behind_s = max(pulse.lag_s, late_s if late_s > PULSE_LATE_S else 0.0)
         if behind_s > self._limits.recorder_lag_s:
@@ -176,8 +179,22 @@ class WatchdogActor(Actor):
         elif self.context.gate.release(None, "database does not record"):
             self._note("database", "recovered", "everything is recorded again")
 
+    def _tell_turned(self) -> None:
+        """Write each feed's turn down, and log those of one venue that turned together in one line."""
+        groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for feed, asset, status, detail in self._turned:
+            self._write(feed, status, detail)
+            groups.setdefault((feed.rsplit(".", 1)[0], status), []).append((asset, detail))
+        self._turned.clear()
+        for (venue, status), members in groups.items():
+            detail = members[0][1]
+            self._log(f"{venue} {' '.join(asset for asset, _ in members)} {status}: {detail}")
+
     def _note(self, subject: str, status: str, detail: str) -> None:
         self._log(f"{subject} {status}: {detail}")
+        self._write(subject, status, detail)
+
+    def _write(self, subject: str, status: str, detail: str) -> None:
         row = HealthEventRecord(self._session_id, subject, status, detail, self.context.clock.now_ms())
         self.context.tell(addresses.DB_WRITER, Persist((row,)))
 
@@ -187,7 +204,7 @@ class WatchdogActor(Actor):
         now_ms = self.context.clock.now_ms()
         for condition_id, position in self._positions.items():
             reason = self._exit_reason(position.asset, condition_id, now_ms)
-            if reason is None or position.busy:
+            if reason is None:
                 continue
             asked_ms = self._asked.get(condition_id)
             if asked_ms is None or now_ms - asked_ms >= EXIT_AGAIN_S * 1000:
@@ -209,7 +226,7 @@ class WatchdogActor(Actor):
         if market is None or market.window.seconds_left(now_ms) <= 0:
             return None
         if asset in self._retired:
-            return "retired"
+            return RETIRED
         if self._limits.exit_before_s is None or asset in self._limits.hold_to_settlement:
             return None
         return "T-2" if exit_due(market.window, now_ms, self._limits.exit_before_s) else None

@@ -1,5 +1,6 @@
 """Turns what the runtime and the gate announce into log lines, health events, dead letters and alerts."""
 
+import re
 import threading
 
 from loguru import logger
@@ -9,8 +10,10 @@ from core.messages import Alert, Persist
 from core.records import DeadLetterRecord, HealthEventRecord
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.runtime.threaded import ThreadedRuntime
-from core.trading.gate import GateState
+from core.trading.gate import GateState, level
 
+QUIET = re.compile(r" stale\)?$|reduce-only: starting$")
+"""Gate lines for the file only: the watchdog names a stale feed and its reason in one line of its own."""
 ROUTINE = "for an earlier incarnation"
 """Dead letters that every restart makes: counted and kept, but not worth a log line each."""
 
@@ -68,11 +71,11 @@ class Observer:
                 self._gate_line(hold.scope, f"{hold.level.name.lower().replace('_', '-')}: {hold.reason}")
         for hold in before.holds:
             if all((hold.scope, hold.reason) != (kept.scope, kept.reason) for kept in state.holds):
-                self._gate_line(hold.scope, f"hold lifted: {hold.reason}")
+                now = level(state, hold.scope).name.lower().replace("_", "-")
+                self._gate_line(hold.scope, f"{now} (hold lifted: {hold.reason})")
 
     def _gate_line(self, scope: str, text: str) -> None:
         subject = f"gate {scope}" if scope else "gate"
-        # the watchdog names a stale feed, its reason and the gate in one line of its own
-        logger.log("DEBUG" if text.endswith(" stale") else "INFO", "{} {}", subject, text)
+        logger.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))

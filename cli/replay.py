@@ -35,6 +35,7 @@ STARTING_CASH_USD = 10_000
 BOOK_STALE_S = 30.0
 PAPER_LATENCY_MS = 50
 SETTLE_AFTER_S = 90
+FRESH = "fresh"
 
 
 def replay(
@@ -53,7 +54,7 @@ def replay(
     opened = open_recording(recording, format)
     loaded = load_weights(weights) if weights is not None else fresh_weights(seed)
     began_s = time.perf_counter()
-    source = weights.name if weights is not None else f"fresh, seed {seed}"
+    source = weights.name if weights is not None else f"{FRESH}, seed {seed}"
     report = run_replay(opened, loaded, source, size_usd=size, seed=seed, sample=sample)
     took_s = time.perf_counter() - began_s
     if output_json:
@@ -74,7 +75,7 @@ def run_replay(
     if len(lengths) > 1:
         raise FatalError(f"{recording.path}: windows of {sorted(lengths)} s in one recording; replay them one by one")
     rules = _rules(recording, lengths.pop(), size_usd, sample=sample)
-    tally = Tally(recording, markets, seed, source, size_usd, sample=sample)
+    tally = Tally(recording, markets, seed, source, size_usd, sample=sample, untrained=source.startswith(FRESH))
     saved: dict[str, tuple[int, bytes]] = {}
     for segment in segments(recording, gap_s=2.0 * rules.window_s):
         saved = _run_segment(recording, segment, markets, rules, weights, tally, seed, saved)

@@ -1,6 +1,6 @@
 """What a replay reports: windows, decisions, orders, fills, fees and PnL per asset, and what the recording lacked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from core.records import FillRecord, IntentRecord, MarketRecord, OrderRecord, Po
 from core.runtime.system import ActorSystem
 from core.status import AssetStatus
 from core.trading.money import decimal
-from venues.recordings.recording import FEE_SCHEDULE, Recording
+from venues.recordings.recording import FEE_SCHEDULE, MINIMUM_ORDER, TAKER_DELAY, Recording
 
 
 class AssetReport(msgspec.Struct):
@@ -63,6 +63,7 @@ class Tally:
         size_usd: float,
         *,
         sample: bool,
+        untrained: bool,
     ) -> None:
         self._recording = recording
         self._asset_of_market = {market.condition_id: market.asset for market in markets}
@@ -70,6 +71,7 @@ class Tally:
         self._weights = weights
         self._size_usd = size_usd
         self._sample = sample
+        self._untrained = untrained and not sample
         self._windows: dict[str, str] = {}
         self._intents: dict[str, IntentRecord] = {}
         self._orders: dict[str, OrderRecord] = {}
@@ -158,6 +160,13 @@ class Tally:
         found = []
         if FEE_SCHEDULE in self._recording.lacks and self._recording.markets:
             found.append(f"taker fee {DEFAULT_FEES.rate} x p x (1 - p), today's schedule")
+        if TAKER_DELAY in self._recording.lacks and self._recording.markets:
+            found.append("no taker delay: orders arrive after our own latency alone")
+        minimums = {market.min_order_shares for market in self._recording.markets}
+        if minimums and MINIMUM_ORDER in self._recording.lacks:
+            found.append(f"minimum order {', '.join(f'{decimal(m):g}' for m in sorted(minimums))} shares")
+        if self._untrained:
+            found.append("untrained weights nearly always hold: give --weights, or --sample to see them trade")
         if not self._recording.sized and self._recording.markets:
             found.append("fills are whole at the touch: no sizes were recorded")
         unknown = [m for m in self._recording.markets if self._recording.outcomes.get(m.condition_id) is None]
@@ -178,21 +187,13 @@ def as_json(report: Report) -> dict[str, object]:
 
 
 def as_table(report: Report) -> RenderableType:
-    """Return the report for a terminal."""
-    table = Table(title=f"replay of {report.format}: {report.events} events, {report.market_s:.0f} s")
-    columns = ("asset", "windows", "decisions", "orders", "unfilled", "fills", "trades", "wins")
-    for column in (*columns, "fees USD", "PnL net USD", "unsettled", "their cost USD"):
-        table.add_column(column, justify="left" if column == "asset" else "right")
-    for asset, row in report.assets.items():
-        table.add_row(
-            asset,
-            *(str(n) for n in (row.windows, row.decisions, row.orders, row.orders_unfilled)),
-            *(str(n) for n in (row.fills, row.trades, row.wins)),
-            f"{decimal(row.fees_usd):.2f}",
-            f"{decimal(row.pnl_net_usd):+.2f}",
-            str(row.unsettled),
-            f"{decimal(row.unsettled_cost_usd):.2f}",
-        )
+    """Return the report for a terminal: one column an asset, so that it fits any width."""
+    table = Table(title=f"replay of {report.format}: {report.events} events, {report.market_s:.0f} s of market time")
+    table.add_column("")
+    for asset in report.assets:
+        table.add_column(asset, justify="right")
+    for label, value in ROWS:
+        table.add_row(label, *(value(row) for row in report.assets.values()))
     lines = [f"weights {report.weights}, actions {report.actions}, size {report.size_usd:g} USD, seed {report.seed}"]
     if report.lacks:
         lines.append(f"the recording lacks: {', '.join(report.lacks)}")
@@ -202,3 +203,18 @@ def as_table(report: Report) -> RenderableType:
         lines.append(f"frames skipped as unreadable: {report.skipped_frames}")
     lines.extend(f"unsettled: {text}" for text in report.unsettled)
     return Group(table, Text("\n".join(lines)))
+
+
+ROWS: tuple[tuple[str, Callable[[AssetReport], str]], ...] = (
+    ("windows", lambda row: str(row.windows)),
+    ("decisions", lambda row: str(row.decisions)),
+    ("orders", lambda row: str(row.orders)),
+    ("orders unfilled", lambda row: str(row.orders_unfilled)),
+    ("fills", lambda row: str(row.fills)),
+    ("trades", lambda row: str(row.trades)),
+    ("won", lambda row: str(row.wins)),
+    ("fees, USD", lambda row: f"{decimal(row.fees_usd):.2f}"),
+    ("PnL net of fees, USD", lambda row: f"{decimal(row.pnl_net_usd):+.2f}"),
+    ("unsettled positions", lambda row: str(row.unsettled)),
+    ("their cost, USD", lambda row: f"{decimal(row.unsettled_cost_usd):.2f}"),
+)

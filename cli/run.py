@@ -18,14 +18,21 @@ from actors.market import MarketRules
 from actors.notifier import Post
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
+from cli.client import conninfo_of
+from cli.control import Control
 from cli.database import Database, open_database
+from cli.dump import Dumper
 from cli.exchange import Endpoints, Exchange
+from cli.heartbeat import HeartbeatFile
 from cli.live_venues import Patience, live_venues
 from cli.observing import Observer
+from cli.operations import Operations
+from cli.rollback import Rollback
 from cli.screen import Screen
+from cli.status_report import Process
 from cli.wiring import Rules, Services, Venues, assemble, start_all, warm_policy
 from config.load import ConfigError, load_settings
-from config.settings import PROJECT_ROOT, Settings
+from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
 from core.errors import TransientError
 from core.records import Record
 from core.runtime.clock import SystemClock
@@ -36,6 +43,8 @@ from models.checkpoint import fresh_weights, load_weights
 from storage.queries import Session
 
 EXIT_ESCALATED = 70
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a host that stops us, a terminal that is closed: all end in the same orderly way."""
 STOP_WITHIN_S = 2.5
 SWITCH_INTERVAL_S = 0.0005
 """CPython hands the interpreter lock over every 5 ms by default: ten ticks of latency under load."""
@@ -79,8 +88,9 @@ class Trading:
         """Start, wait, stop; return the exit code."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         screen = Screen(self._settings)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, _interrupt)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to dump; by default it would kill
         code = 0
         with contextlib.ExitStack() as ends:
             ends.callback(_ignore_signals)
@@ -88,7 +98,9 @@ class Trading:
                 database = self._open_database(ends, screen)
                 system = self._start(ends, screen, database)
                 self._on_signal_stop()
-                code = self._wait(system, screen, database)
+                heartbeat = HeartbeatFile(self._settings.state_dir, system, database.session.id)
+                ends.callback(heartbeat.end)
+                code = self._wait(system, screen, database, heartbeat)
             except KeyboardInterrupt:
                 logger.info("stopped while starting")
             finally:
@@ -97,11 +109,12 @@ class Trading:
         return code
 
     def _on_signal_stop(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: self._stop.set())
 
-    def _wait(self, system: ThreadedRuntime, screen: Screen, database: Database) -> int:
+    def _wait(self, system: ThreadedRuntime, screen: Screen, database: Database, heartbeat: HeartbeatFile) -> int:
         while not self._stop.wait(screen.refresh_s):
+            heartbeat.beat()
             screen.show(system)
             database.keep_alive()
             if system.failure is not None:
@@ -129,13 +142,34 @@ class Trading:
             lane_width={"rest": 4, "policy": 1},
         )
         observer = Observer(system, session.id)
-        assemble(system, self._rules(session), venues, self._services(database))
+        rules, services = self._rules(session), self._services(database)
+        assemble(system, rules, venues, services)
         ends.callback(_stop_system, system)
         start_all(system)
+        self._take_commands(
+            ends, system, database, Operations(system, rules, venues, services, KNOWN_ASSETS, self._process(session))
+        )
         observer.announce()
         ends.enter_context(screen.live(system, session))
         gc.freeze()  # what start-up made stays: later collections need not walk it
         return system
+
+    def _take_commands(
+        self, ends: contextlib.ExitStack, system: ThreadedRuntime, database: Database, operations: Operations
+    ) -> None:
+        """Let operators in, over the database and by signal; out again before anything stops."""
+        handlers = operations.handlers()
+        handlers["checkpoint rollback"] = Rollback(system, operations, database.session.id)
+        control = Control(lambda: conninfo_of(self._settings), database.lease.epoch, handlers, operations.tick)
+        dumper = Dumper(system)
+        for part in (control, dumper):
+            ends.callback(part.stop)
+            part.start()
+
+    def _process(self, session: Session) -> Process:
+        settings = self._settings
+        now_ms = SystemClock().now_ms()
+        return Process(session.id, settings.mode, settings.profile, os.getpid(), session.started_at_ms, now_ms)
 
     def _venues(self, ends: contextlib.ExitStack, screen: Screen) -> Venues:
         settings = self._settings
@@ -145,7 +179,7 @@ class Trading:
                 seed=settings.seed,
                 window_s=settings.window_s,
                 world=settings.world,
-                assets=settings.assets,
+                assets=KNOWN_ASSETS,  # what is not traded now may be added later
                 log_file=settings.state_dir / "exchange.log",
                 log=logger.info,
             )
@@ -155,7 +189,7 @@ class Trading:
             endpoints = _public_endpoints(settings)
         patience = Patience(book_silence_s=settings.silence_s, flow_silence_s=settings.silence_s)
         clock = SystemClock()
-        return live_venues(endpoints, settings.assets, patience, clock.now_ms, routed=settings.profile == "real")
+        return live_venues(endpoints, KNOWN_ASSETS, patience, clock.now_ms, routed=settings.profile == "real")
 
     def _services(self, database: Database) -> Services:
         settings = self._settings
@@ -172,6 +206,7 @@ class Trading:
             make_policy=warm_policy,
             post=None if hook is None else _discord(hook.get_secret_value()),
             log=logger.info,
+            journal=database.journal,
         )
 
     def _rules(self, session: Session) -> Rules:
@@ -214,7 +249,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _ignore_signals() -> None:
     """Let the stop itself not be stopped: a second Ctrl-C must not lose what is being written."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from actors.addresses import market
 from cli.live_table import live_table
 from config.settings import Settings
 from core.runtime.system import ActorSystem
@@ -71,9 +72,15 @@ class Screen:
     def show(self, system: ActorSystem) -> None:
         """Draw the table as things stand."""
         if self._live is not None:
-            self._live.update(live_table(system, self._settings.assets, self._title, self._console.width), refresh=True)
+            self._live.update(live_table(system, traded(system), self._title, self._console.width), refresh=True)
 
     def _headline(self, session: Session) -> str:
         settings = self._settings
         where = WORLDS[settings.world] if settings.profile == "demo" else "public venues"
         return f"fusebox {settings.profile}, {settings.mode} money, session {session.id}, {where}"
+
+
+def traded(system: ActorSystem) -> tuple[str, ...]:
+    """Return the assets that have a market actor now, in the order they were added."""
+    cells = list(system.cells.values())
+    return tuple(c.spec.asset for c in cells if c.spec.asset is not None and c.spec.address == market(c.spec.asset))

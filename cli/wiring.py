@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from actors import addresses
-from actors.db_writer import DbWriterActor, Write
+from actors.db_writer import DbWriterActor, Journal, Write
 from actors.discovery import Calendar, DiscoveryActor
 from actors.executor import ExecutorActor
 from actors.feed import BookFeedActor, FlowFeedActor
@@ -66,6 +66,7 @@ class Services(msgspec.Struct, frozen=True):
     make_policy: Callable[[object], Policy]
     post: Post | None
     log: Callable[[str], None]
+    journal: Journal | None = None
 
 
 def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Services) -> None:
@@ -76,7 +77,7 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
     def add(address: Address, make: Callable[[Context], Actor]) -> None:
         system.add(Spec(address, make))
 
-    add(addresses.DB_WRITER, lambda context: DbWriterActor(context, services.write, log))
+    add(addresses.DB_WRITER, lambda context: DbWriterActor(context, services.write, log, services.journal))
     add(addresses.NOTIFIER, lambda context: NotifierActor(context, rules.session_id, services.post))
     add(
         addresses.PORTFOLIO,

@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     profile: Literal["demo", "real"] = Field("demo", description="venues: demo (embedded exchange) or real (public)")
-    mode: Literal["paper", "live", "dual"] = Field("paper", description="broker: paper, live or dual")
+    mode: Literal["paper", "live", "dual"] = Field(
+        "paper", description="broker: paper; live and dual are refused in this version"
+    )
     assets: tuple[str, ...] = Field(KNOWN_ASSETS, description="tickers to trade, comma-separated: BTC,ETH,SOL,XRP")
     window_s: int = Field(
         60, ge=20, le=900, description="length of a market's window, 20 to 900 s; 900 on the real venue"
@@ -35,7 +37,7 @@ class Settings(BaseSettings):
         "lagged", description="how the embedded exchange behaves: lagged (its book follows late) or today"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random draw, 0 to 2**63 - 1")
-    state_dir: Path = Field(PROJECT_ROOT / ".fusebox", description="folder of the embedded database, journal and gate")
+    state_dir: Path = Field(PROJECT_ROOT / ".fusebox", description="folder of the embedded database and of the logs")
     database_url: SecretStr | None = Field(
         None, description="postgresql://user:password@host:port/name; none for the embedded database"
     )
@@ -81,7 +83,7 @@ class Settings(BaseSettings):
     sample_actions: bool = Field(
         default=True, description="true: draw actions while learning; false: the most probable"
     )
-    weights: Path | None = Field(None, description="file of a policy's weights; none for the shipped policy")
+    weights: Path | None = Field(None, description="file of a policy's weights; none for fresh, untrained ones")
     discord_webhook_url: SecretStr | None = Field(
         None, description="https:// address of a Discord webhook; none for no alerts"
     )
@@ -166,6 +168,13 @@ class Settings(BaseSettings):
     def scale(self) -> float:
         """W / 900."""
         return self.window_s / REFERENCE_LENGTH_S
+
+    @property
+    def venue(self) -> str:
+        """What has markets of its own, and so sessions of its own: the real venue, or one embedded world."""
+        if self.profile == "real":
+            return "polymarket"
+        return f"embedded {self.world}, seed {self.seed}, {self.window_s} s"
 
     @property
     def starting_cash(self) -> int:

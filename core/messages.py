@@ -158,6 +158,12 @@ class OrderRequested(Money, frozen=True):
     order: Order
 
 
+class CancelRequested(Message, frozen=True):
+    """Take back what rests in a market: a forced exit waits for it. Asked again until it is gone."""
+
+    condition_id: str
+
+
 class OrderReported(Money, frozen=True):
     """An order changed: its new state and the fills since the last report."""
 

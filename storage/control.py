@@ -8,10 +8,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from core.errors import FatalError
+from storage.lease import ADVISORY_LOCK
 from storage.pool import Connection, connect, database_errors
 from storage.values import unix_ms
 
 CHANNEL = "fusebox_commands"
+ANSWERS = "fusebox_answers"
+LOOK_AGAIN_S = 0.25
+"""A notification may be lost with a connection; whoever waits looks for itself this often."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -23,6 +27,29 @@ class Command(msgspec.Struct, frozen=True):
     requested_at_ms: int
     acknowledged_at_ms: int | None = None
     result: dict[str, Any] | None = None
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The process that trades: it holds the lease's lock at this moment."""
+
+    epoch: int
+    pid: int
+    host: str
+    since_ms: int
+
+
+def holder(connection: Connection) -> Holder | None:
+    """Return who holds the lease now, None when no process trades on this database."""
+    with database_errors():
+        row = connection.execute(
+            "SELECT epoch, pid, host, acquired_at FROM lease WHERE acquired_at IS NOT NULL AND released_at IS NULL"
+            " AND EXISTS ("
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32 | objid::bigint) = %s)",
+            (ADVISORY_LOCK,),
+        ).fetchone()
+    return None if row is None else Holder(row[0], row[1], row[2], unix_ms(row[3]))  # type: ignore[arg-type]
 
 
 def request(connection: Connection, command: str, args: Mapping[str, Any]) -> int:
@@ -48,7 +75,24 @@ def acknowledge(connection: Connection, command_id: int, result: Mapping[str, An
             "UPDATE commands SET acknowledged_at = now(), result = %s WHERE id = %s AND acknowledged_at IS NULL",
             (Jsonb(dict(result)), command_id),
         )
+        connection.execute("SELECT pg_notify(%s, %s)", (ANSWERS, str(command_id)))
     return done.rowcount == 1
+
+
+def expect_answers(connection: Connection) -> None:
+    """Let `wait_for_answer` on this connection be woken; to be called before the request."""
+    with database_errors():
+        connection.execute(f"LISTEN {ANSWERS}")
+
+
+def wait_for_answer(connection: Connection, command_id: int, timeout_s: float) -> Command | None:
+    """Return the command once it is answered, None when it is not within `timeout_s`, at most `LOOK_AGAIN_S`."""
+    command = find(connection, command_id)
+    if command is None or command.result is None:
+        with database_errors():
+            list(connection.notifies(timeout=min(timeout_s, LOOK_AGAIN_S), stop_after=1))
+        command = find(connection, command_id)
+    return None if command is None or command.result is None else command
 
 
 def find(connection: Connection, command_id: int) -> Command | None:
@@ -64,6 +108,11 @@ class Listener:
         self._connection = connect(conninfo, statement_timeout_s=0)
         with database_errors():
             self._connection.execute(f"LISTEN {CHANNEL}")
+
+    @property
+    def connection(self) -> Connection:
+        """The listener's connection, for what a command's answer needs; of use in the thread that waits."""
+        return self._connection
 
     def wait(self, timeout_s: float) -> list[Command]:
         """Return what waits, at once or as soon as something does; empty after `timeout_s` seconds.

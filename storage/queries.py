@@ -66,10 +66,24 @@ def checkpoint_name(session_id: int, address: str) -> str:
     return f"{session_id}/{address}"
 
 
+def database_id(connection: Connection) -> str:
+    """Return the identity that migration gave this database: what a local journal is stamped with."""
+    return str(_one(connection, "SELECT id FROM identity")["id"])
+
+
 def open_session(
-    connection: Connection, mode: Literal["paper", "live"], config: Mapping[str, Any], *, new: bool, now_ms: int
+    connection: Connection,
+    mode: Literal["paper", "live"],
+    config: Mapping[str, Any],
+    *,
+    venue: str,
+    new: bool,
+    now_ms: int,
 ) -> Session:
-    """Resume the unfinished session of `mode`; with `new`, or when there is none, end it and start one.
+    """Resume the unfinished session of `mode` at `venue`; with `new`, or when there is none, end it and start one.
+
+    What is held in one world is nothing in another: `venue` tells apart whatever has its own markets. The caller
+    holds the lease, so nobody else starts a session meanwhile.
 
     Raises:
         TransientError, FatalError: as every query does.
@@ -77,20 +91,31 @@ def open_session(
     with database_errors(), connection.transaction():
         if new:
             connection.execute(
-                "UPDATE sessions SET ended_at = %s, status = 'ended' WHERE mode = %s AND ended_at IS NULL",
-                (instant(now_ms), mode),
+                "UPDATE sessions SET ended_at = %s, status = 'ended'"
+                " WHERE mode = %s AND venue = %s AND ended_at IS NULL",
+                (instant(now_ms), mode, venue),
             )
-        started = connection.execute(
-            "INSERT INTO sessions (mode, started_at, status, config) VALUES (%s, %s, 'running', %s)"
-            " ON CONFLICT (mode) WHERE ended_at IS NULL DO NOTHING RETURNING id",
-            (mode, instant(now_ms), Jsonb(dict(config))),
-        ).fetchone()
-        row = _one(
+        found = _rows(
             connection,
-            "SELECT id, started_at, config FROM sessions WHERE mode = %(mode)s AND ended_at IS NULL",
+            "SELECT id, started_at, config FROM sessions"
+            " WHERE mode = %(mode)s AND venue = %(venue)s AND ended_at IS NULL",
             mode=mode,
+            venue=venue,
         )
-    return Session(row["id"], mode, started is None, unix_ms(row["started_at"]), row["config"])
+        row = (
+            found[0]
+            if found
+            else _one(
+                connection,
+                "INSERT INTO sessions (mode, venue, started_at, status, config)"
+                " VALUES (%(mode)s, %(venue)s, %(at)s, 'running', %(config)s) RETURNING id, started_at, config",
+                mode=mode,
+                venue=venue,
+                at=instant(now_ms),
+                config=Jsonb(dict(config)),
+            )
+        )
+    return Session(row["id"], mode, bool(found), unix_ms(row["started_at"]), row["config"])
 
 
 def latest_checkpoint(connection: Connection, kind: Literal["actor", "model"], name: str) -> Checkpoint | None:

@@ -71,10 +71,11 @@ class Cell:
     def crashed_on(self, envelope: Envelope | None) -> str | None:
         """Prepare the mailbox for the next incarnation after a crash.
 
-        Market data is dropped; money messages that no checkpoint covers come again, in order, and so does the one
-        that crashed its reader, twice. Returns why `envelope` is a dead letter, or None when it will come again.
+        Market data and the runtime's own messages are dropped. Money messages that no checkpoint covers come again,
+        in order, and so does the one that crashed its reader, twice. Returns why `envelope` is a dead letter, or None
+        when it will come again.
         """
-        self.mailbox.drop_views()
+        self.mailbox.drop_for_restart()
         again = [msgspec.structs.replace(each, redelivered=True) for _, each in self._uncovered]
         self._uncovered.clear()
         verdict: str | None = "crashed its reader"

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.runtime.address import Address
 from core.runtime.clock import Clock
-from core.runtime.gate import GateCell
+from core.runtime.gate import Gate
 from core.runtime.stream import Stream
 
 
@@ -40,7 +40,7 @@ class Context(Protocol):
         ...
 
     @property
-    def gate(self) -> GateCell:
+    def gate(self) -> Gate:
         """The gate's cell, readable without a mailbox."""
         ...
 

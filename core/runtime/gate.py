@@ -6,6 +6,8 @@ after it is refused. Each submit carries the gate's sequence number.
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from core.trading.gate import GateLevel, GateState, OrderKind, level, permits, with_hold, without_hold
 
@@ -57,3 +59,63 @@ class GateCell:
         if self.observer is not None:
             self.observer(after)
         return True
+
+
+class Gate(Protocol):
+    """What an actor sees of the gate."""
+
+    @property
+    def state(self) -> GateState:
+        """The current value; immutable."""
+        ...
+
+    def level(self, asset: str | None = None) -> GateLevel:
+        """Return the level that applies to `asset`, or the global one."""
+        ...
+
+    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
+        """Add a hold and return whether anything changed."""
+        ...
+
+    def release(self, scope: str | None, reason: str) -> bool:
+        """Remove a hold and return whether anything changed."""
+        ...
+
+    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
+        """Call `hand_over(sequence)` under the gate's lock if the gate permits; None when it refuses."""
+        ...
+
+
+class FencedGate:
+    """The gate in one incarnation's hands: reading goes on for ever, setting and submitting end with the incarnation.
+
+    `alive` is a context manager that yields whether the incarnation is still the one, and keeps it so meanwhile.
+    """
+
+    def __init__(self, cell: GateCell, alive: Callable[[], AbstractContextManager[bool]]) -> None:
+        self._cell = cell
+        self._alive = alive
+
+    @property
+    def state(self) -> GateState:
+        """The current value; immutable."""
+        return self._cell.state
+
+    def level(self, asset: str | None = None) -> GateLevel:
+        """Return the level that applies to `asset`, or the global one."""
+        return self._cell.level(asset)
+
+    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
+        """Add a hold and return whether anything changed; a replaced incarnation changes nothing."""
+        with self._alive() as alive:
+            return alive and self._cell.hold(scope, reason, at)
+
+    def release(self, scope: str | None, reason: str) -> bool:
+        """Remove a hold and return whether anything changed; a replaced incarnation changes nothing."""
+        with self._alive() as alive:
+            return alive and self._cell.release(scope, reason)
+
+    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
+        """Hand over if the gate permits and the incarnation is still the one; None when not."""
+        with self._alive() as alive:
+            return self._cell.submit(asset, kind, hand_over) if alive else None

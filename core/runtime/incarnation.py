@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.runtime.address import Address
+from core.runtime.gate import FencedGate, Gate
 from core.runtime.message import Control, Envelope
 
 if TYPE_CHECKING:
     from core.runtime.actor import Actor
     from core.runtime.cell import Cell
     from core.runtime.clock import Clock
-    from core.runtime.gate import GateCell
     from core.runtime.stream import Stream
     from core.runtime.system import ActorSystem
 
@@ -33,7 +34,7 @@ class Incarnation:
         self.address = cell.spec.address
         self.lease_epoch = system.lease_epoch
         self.clock: Clock = system.clock
-        self.gate: GateCell = system.gate
+        self.gate: Gate = FencedGate(system.gate, self._while_alive)
         self.saved = cell.saved
         self.rng = np.random.Generator(
             np.random.PCG64([system.seed, zlib.crc32(self.address.name.encode()), self.incarnation])
@@ -95,6 +96,11 @@ class Incarnation:
     def publish(self, key: str, view: object) -> None:
         """Show a view on the status board when the handler returns."""
         self._effects.append(lambda: self._system.board.publish(key, view, self.clock.monotonic_ms()))
+
+    @contextmanager
+    def _while_alive(self) -> Iterator[bool]:
+        with self._cell.lock:
+            yield self._cell.incarnation == self.incarnation
 
     def start(self) -> None:
         """Run `on_start` and its effects."""

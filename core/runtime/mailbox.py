@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Hashable, Iterable
 
+from core.runtime.address import RUNTIME
 from core.runtime.message import Control, Envelope, Latest
 
 
@@ -73,13 +74,19 @@ class Mailbox:
         with self._condition:
             self._condition.notify_all()
 
-    def drop_views(self) -> int:
-        """Drop unread market data and return how much: after a crash a stale view is worse than none."""
+    def drop_for_restart(self) -> int:
+        """Drop what is of no use to the next incarnation and return how much.
+
+        That is unread market data, for a stale view is worse than none, and the runtime's own messages: timers, work
+        results and stream items belong to the incarnation that asked for them.
+        """
         with self._condition:
-            dropped = len(self._latest)
-            self._ordered = deque(slot for slot in self._ordered if slot.key is None)
+            before = len(self._ordered)
+            self._ordered = deque(
+                slot for slot in self._ordered if slot.key is None and slot.envelope.sender != RUNTIME
+            )
             self._latest.clear()
-            return dropped
+            return before - len(self._ordered)
 
     def __len__(self) -> int:
         return len(self._control) + len(self._ordered)

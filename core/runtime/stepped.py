@@ -10,9 +10,10 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from core.errors import FatalError
+from core.errors import FatalError, TransientError
 from core.runtime.cell import Cell
 from core.runtime.clock import VirtualClock
+from core.runtime.faults import Crash, Cut, Delay, Drop, Failure, Faults, Hang, InjectedCrashError, OwnerCrash
 from core.runtime.gate import GateCell
 from core.runtime.incarnation import Incarnation
 from core.runtime.message import Envelope, Restart, Stop, StreamEnded, StreamItem, WorkDone, WorkFailed
@@ -34,6 +35,11 @@ class SteppedRuntime(ActorSystem):
         saved: checkpoints of an earlier process.
         work_ms: virtual duration of a worker's job, between its start and the delivery of its result.
         trace: called with each message before it is handled: (virtual ms, address, envelope).
+        handled: called with each message whose handler returned and had its effects, likewise.
+        faults: decides what goes wrong; nothing does without it.
+
+    The agenda is kept in the world's time: where the clock is skewed, wall times of timers are turned into delays when
+    they are set, as the threaded runtime does.
     """
 
     def __init__(
@@ -46,11 +52,16 @@ class SteppedRuntime(ActorSystem):
         saved: Mapping[str, tuple[int, bytes]] | None = None,
         work_ms: int = 0,
         trace: Callable[[int, str, Envelope], None] | None = None,
+        handled: Callable[[int, str, Envelope], None] | None = None,
+        faults: Faults | None = None,
     ) -> None:
         super().__init__(clock, seed=seed, lease_epoch=lease_epoch, gate=gate, saved=saved)
         self._virtual = clock
+        self._now_ms = clock.now_ms()
         self._work_ms = work_ms
         self._trace = trace
+        self._handled = handled
+        self._faults = faults
         self._order = random.Random(seed)
         self._agenda: list[tuple[int, int, Action]] = []
         self._count = itertools.count()
@@ -72,9 +83,13 @@ class SteppedRuntime(ActorSystem):
         if not self._agenda or (until_ms is not None and self._agenda[0][0] > until_ms):
             return False
         at_ms, _, action = heapq.heappop(self._agenda)
-        self._virtual.advance_to(at_ms)
+        self._advance_to(at_ms)
         action()
         return True
+
+    def _advance_to(self, at_ms: int) -> None:
+        self._now_ms = max(self._now_ms, at_ms)
+        self._virtual.advance_to(at_ms)
 
     def _next_message(self) -> bool:
         while self._queue:
@@ -97,7 +112,7 @@ class SteppedRuntime(ActorSystem):
         """Do everything that is due up to and including virtual `at_ms`, then set the clock there."""
         while self.step(at_ms):
             pass
-        self._virtual.advance_to(at_ms)
+        self._advance_to(at_ms)
 
     def run(self) -> None:
         """Run until nothing is left to do."""
@@ -125,8 +140,14 @@ class SteppedRuntime(ActorSystem):
             self.died(cell, incarnation.incarnation, RestartRequestedError("by an operator"), None, "restart")
             return
         if self._trace is not None:
-            self._trace(self._virtual.now_ms(), cell.spec.address.name, envelope)
+            self._trace(self._now_ms, cell.spec.address.name, envelope)
+        fault = None if self._faults is None else self._faults.on_message(cell.spec.address.name, envelope)
+        if isinstance(fault, Hang):
+            self._hang(cell, incarnation, envelope, fault)
+            return
         try:
+            if fault is not None:
+                _crash(incarnation, envelope, fault)
             incarnation.handle(envelope)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -134,7 +155,28 @@ class SteppedRuntime(ActorSystem):
             incarnation.discard()
             self._alive.pop(cell, None)
             self.died(cell, incarnation.incarnation, error, envelope, "receive")
+        else:
+            if self._handled is not None:
+                self._handled(self._now_ms, cell.spec.address.name, envelope)
         cell.last_message_ms = self._virtual.monotonic_ms()
+
+    def _hang(self, cell: Cell, incarnation: Incarnation, envelope: Envelope, fault: Hang) -> None:
+        """Let a handler outlast its budget: replaced then, it runs on as a zombie whose effects are dropped."""
+        number, budget_ms = incarnation.incarnation, round(cell.spec.budget_s * 1000)
+        del self._alive[cell]
+
+        def replace() -> None:
+            error = TransientError(f"busy for {budget_ms / 1000:.1f} s, budget {cell.spec.budget_s:g} s")
+            self.died(cell, number, error, envelope, "hung")
+
+        def wake() -> None:
+            try:
+                incarnation.handle(envelope)
+            except Exception:  # noqa: BLE001 -- nobody waits for a zombie
+                incarnation.discard()
+
+        self._at(self._now_ms + budget_ms, replace)
+        self._at(self._now_ms + budget_ms + fault.extra_ms, wake)
 
     def _finish(self, cell: Cell, incarnation: Incarnation) -> None:
         del self._alive[cell]
@@ -156,6 +198,9 @@ class SteppedRuntime(ActorSystem):
                 return
             try:
                 alive = self.make(cell)
+                if self._faults is not None and self._faults.on_start(cell.spec.address.name, incarnation):
+                    alive.actor.on_start()
+                    raise InjectedCrashError("crashed on purpose in on_start")  # noqa: TRY301 -- as if the actor did
                 alive.start()
             except Exception as error:  # noqa: BLE001 -- seen by the supervisor
                 self.died(cell, incarnation, error, None, "on_start")
@@ -164,7 +209,7 @@ class SteppedRuntime(ActorSystem):
             self.started(cell, incarnation)
             self._ready(cell)
 
-        self._at(self._virtual.now_ms(), begin)
+        self._at(self._now_ms, begin)
 
     def _ready(self, cell: Cell) -> None:
         if cell not in self._queued:
@@ -173,7 +218,7 @@ class SteppedRuntime(ActorSystem):
 
     def after(self, delay_s: float, action: Callable[[], None]) -> None:
         """Put an action on the agenda."""
-        self._at(self._virtual.now_ms() + round(delay_s * 1000), action)
+        self._at(self._now_ms + round(delay_s * 1000), action)
 
     def set_timer(self, cell: Cell, incarnation: int, key: str, at_ms: int, message: object) -> None:
         """Set or replace a timer."""
@@ -185,7 +230,7 @@ class SteppedRuntime(ActorSystem):
                 del self._timers[cell][key]
                 self.deliver(cell, incarnation, message)
 
-        self._at(max(at_ms, self._virtual.now_ms()), fire)
+        self._at(self._now_ms + max(0, at_ms - self._virtual.now_ms()), fire)
 
     def cancel_timer(self, cell: Cell, key: str) -> None:
         """Forget a timer."""
@@ -195,13 +240,28 @@ class SteppedRuntime(ActorSystem):
         """Run a job as two events: its start, and `work_ms` later the delivery of its result."""
 
         def begin() -> None:
+            fault = None if self._faults is None else self._faults.on_work(cell.spec.address.name, key)
             try:
+                if isinstance(fault, Failure) and not fault.ran:
+                    raise fault.error  # noqa: TRY301 -- in place of what the job would have raised
                 result: object = WorkDone(key, job())
+                if isinstance(fault, Failure):
+                    result = WorkFailed(key, fault.error)
             except Exception as error:  # noqa: BLE001 -- the actor that asked for the work judges its failure
                 result = WorkFailed(key, error)
-            self._at(self._virtual.now_ms() + self._work_ms, lambda: self.deliver(cell, incarnation, result))
+            if isinstance(fault, OwnerCrash):
+                self._kill(cell, incarnation, f"crashed on purpose while {key!r} was at work")
+            late_ms = fault.by_ms if isinstance(fault, Delay) else 0
+            self._at(self._now_ms + self._work_ms + late_ms, lambda: self.deliver(cell, incarnation, result))
 
-        self._at(self._virtual.now_ms(), begin)
+        self._at(self._now_ms, begin)
+
+    def _kill(self, cell: Cell, incarnation: int, why: str) -> None:
+        """Let an actor die between two messages."""
+        alive = self._alive.get(cell)
+        if alive is not None and alive.incarnation == incarnation:
+            del self._alive[cell]
+            self.died(cell, incarnation, InjectedCrashError(why), None, "between two messages")
 
     def start_stream(self, cell: Cell, incarnation: int, key: str, stream: Stream) -> None:
         """Put a scheduled stream's items on the agenda, one ahead."""
@@ -209,24 +269,36 @@ class SteppedRuntime(ActorSystem):
             raise FatalError(f"{type(stream).__name__} cannot run in virtual time: it has no items()")
         stream_id = next(self._count)
         self._streams.setdefault(cell, {})[key] = stream_id
-        self._next_item(cell, incarnation, key, stream_id, stream.items(self._virtual.now_ms()))
+        self._next_item(_Flow(cell, incarnation, key, stream_id, stream, stream.items(self._now_ms)))
 
-    def _next_item(
-        self, cell: Cell, incarnation: int, key: str, stream_id: int, items: Iterator[tuple[int, object]]
-    ) -> None:
-        following = next(items, None)
+    def _next_item(self, flow: _Flow) -> None:
+        following = next(flow.items, None)
 
         def arrive() -> None:
-            if self._streams.get(cell, {}).get(key) != stream_id:
+            if self._streams.get(flow.cell, {}).get(flow.key) != flow.stream_id:
                 return
             if following is None:
-                del self._streams[cell][key]
-                self.deliver(cell, incarnation, StreamEnded(key, None))
+                del self._streams[flow.cell][flow.key]
+                self.deliver(flow.cell, flow.incarnation, StreamEnded(flow.key, None))
                 return
-            self.deliver(cell, incarnation, StreamItem(key, following[1]))
-            self._next_item(cell, incarnation, key, stream_id, items)
+            fault = None if self._faults is None else self._faults.on_item(flow.cell.spec.address.name, flow.key)
+            if isinstance(fault, Delay):
+                self._at(self._now_ms + fault.by_ms, late)
+            elif isinstance(fault, Cut):
+                self.deliver(flow.cell, flow.incarnation, StreamItem(flow.key, fault.closed))
+                flow.items = flow.stream.items(self._now_ms + fault.for_ms)
+                self._next_item(flow)
+            elif isinstance(fault, Drop):
+                self._next_item(flow)
+            else:
+                late()
 
-        self._at(self._virtual.now_ms() if following is None else max(following[0], self._virtual.now_ms()), arrive)
+        def late() -> None:
+            if following is not None and self._streams.get(flow.cell, {}).get(flow.key) == flow.stream_id:
+                self.deliver(flow.cell, flow.incarnation, StreamItem(flow.key, following[1]))
+                self._next_item(flow)
+
+        self._at(self._now_ms if following is None else max(following[0], self._now_ms), arrive)
 
     def stop_stream(self, cell: Cell, key: str) -> None:
         """Close a stream, if it is open."""
@@ -235,3 +307,32 @@ class SteppedRuntime(ActorSystem):
     def _release(self, cell: Cell) -> None:
         self._timers.pop(cell, None)
         self._streams.pop(cell, None)
+
+
+class _Flow:
+    """An open stream: whose it is, and what it still has to tell."""
+
+    __slots__ = ("cell", "incarnation", "items", "key", "stream", "stream_id")
+
+    def __init__(
+        self,
+        cell: Cell,
+        incarnation: int,
+        key: str,
+        stream_id: int,
+        stream: ScheduledStream,
+        items: Iterator[tuple[int, object]],
+    ) -> None:
+        self.cell = cell
+        self.incarnation = incarnation
+        self.key = key
+        self.stream_id = stream_id
+        self.stream = stream
+        self.items = items
+
+
+def _crash(incarnation: Incarnation, envelope: Envelope, fault: Crash) -> None:
+    """Raise in the place of a handler; `after` all its code has run."""
+    if fault.when == "after":
+        incarnation.actor.receive(envelope.message)
+    raise InjectedCrashError(f"crashed on purpose {fault.when} the handler")

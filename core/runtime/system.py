@@ -225,20 +225,17 @@ class ActorSystem(abc.ABC):
         if cell is None:
             raise RejectedError(f"no actor has the address {address}")
         with cell.lock:
-            ended = cell.life in ("new", "stopped", "retired", "backoff")
-            if ended:
+            if cell.life in ("new", "stopped", "retired", "backoff"):
                 cell.crashes_s.clear()
-        if ended:
-            self._launch(cell)
-        else:
-            cell.mailbox.put(self.envelope(Restart(), OUTSIDE))
-            self._ready(cell)
+                self._launch(cell)
+                return
+        cell.mailbox.put(self.envelope(Restart(), OUTSIDE))
+        self._ready(cell)
 
     def _restart(self, cell: Cell, after_incarnation: int) -> None:
         with cell.lock:
-            if cell.life != "backoff" or cell.incarnation != after_incarnation:
-                return
-        self._launch(cell)
+            if cell.life == "backoff" and cell.incarnation == after_incarnation:
+                self._launch(cell)
 
     def _escalate(self, cell: Cell, reason: str) -> None:
         asset = cell.spec.asset

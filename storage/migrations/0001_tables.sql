@@ -3,16 +3,24 @@
 -- it again, so every statement must be able to run twice.
 -- depends:
 
+-- Which database this is: a journal on a local disk belongs to one of them.
+CREATE TABLE IF NOT EXISTS identity (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    id       uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO identity DEFAULT VALUES ON CONFLICT DO NOTHING;
+
 CREATE TABLE IF NOT EXISTS sessions (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     mode       text NOT NULL CHECK (mode IN ('paper', 'live')),
+    venue      text NOT NULL,
     started_at timestamptz NOT NULL,
     ended_at   timestamptz,
     status     text NOT NULL CHECK (status IN ('running', 'ended')),
     config     jsonb NOT NULL DEFAULT '{}'
 );
--- The last session of a mode is resumed until a new one is asked for, so only one can be unfinished.
-CREATE UNIQUE INDEX IF NOT EXISTS sessions_one_open_per_mode ON sessions (mode) WHERE ended_at IS NULL;
+-- The last session of a mode at a venue is resumed until a new one is asked for, so only one can be unfinished.
+CREATE UNIQUE INDEX IF NOT EXISTS sessions_one_open ON sessions (mode, venue) WHERE ended_at IS NULL;
 
 -- No other table refers to markets: who discovers a market and who trades it write in no particular order.
 CREATE TABLE IF NOT EXISTS markets (

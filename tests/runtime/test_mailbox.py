@@ -5,9 +5,9 @@ from collections.abc import Hashable
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from core.runtime.address import Address
+from core.runtime.address import RUNTIME, Address
 from core.runtime.mailbox import Mailbox
-from core.runtime.message import Envelope, Latest, Stop
+from core.runtime.message import Envelope, Latest, Message, Stop
 from tests.runtime.actors_for_tests import Say
 
 
@@ -19,6 +19,12 @@ class View(Latest, frozen=True):
 
     def conflation_key(self) -> Hashable:
         return self.stream
+
+
+class Fired(Message, frozen=True):
+    """A timer's message."""
+
+    number: int
 
 
 def envelope(message: object, sequence: int) -> Envelope:
@@ -66,11 +72,18 @@ class MailboxMachine(RuleBasedStateMachine):
         self.mailbox.put_back([envelope(message, 0) for message in messages])
         self.ordered[:0] = messages
 
+    @rule(number=st.integers())
+    def fire(self, number: int) -> None:
+        message = Fired(number)
+        self.count += 1
+        self.mailbox.put(Envelope(message, RUNTIME, 1, 0, self.count, 0))
+        self.ordered.append(message)
+
     @rule()
-    def drop_views(self) -> None:
-        views = [m for m in self.ordered if isinstance(m, View)]
-        assert self.mailbox.drop_views() == len(views)
-        self.ordered = [m for m in self.ordered if not isinstance(m, View)]
+    def drop_for_restart(self) -> None:
+        stale = [m for m in self.ordered if isinstance(m, View | Fired)]
+        assert self.mailbox.drop_for_restart() == len(stale)
+        self.ordered = [m for m in self.ordered if not isinstance(m, View | Fired)]
 
     @rule()
     def take(self) -> None:

@@ -41,7 +41,7 @@ def connection(database: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def session(connection: Connection) -> Session:
-    return open_session(connection, "paper", {"starting_cash_usd": 10_000}, new=False, now_ms=T0)
+    return open_session(connection, "paper", {"starting_cash_usd": 10_000}, venue="demo", new=False, now_ms=T0)
 
 
 @pytest.fixture

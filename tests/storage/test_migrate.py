@@ -13,7 +13,7 @@ from storage.writer import write
 
 ALL = sorted(path.stem for path in MIGRATIONS.glob("*.sql") if ".rollback" not in path.name)
 NAMED_COLUMNS = {
-    "sessions": "id mode started_at ended_at status config",
+    "sessions": "id mode venue started_at ended_at status config",
     "markets": "condition_id asset slug opens_at closes_at strike winner fee_rate tick_size",
     "intents": "id session_id asset condition_id side action decided_at reason lease_epoch incarnation"
     " action_probs features",

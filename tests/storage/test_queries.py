@@ -27,14 +27,14 @@ T0 = 1_776_727_800_123
 
 def test_a_session_is_resumed_with_what_it_was_started_with(connection: Connection, session: Session) -> None:
     assert not session.resumed
-    again = open_session(connection, "paper", {"starting_cash_usd": 5}, new=False, now_ms=T0 + 60_000)
+    again = open_session(connection, "paper", {"starting_cash_usd": 5}, venue="demo", new=False, now_ms=T0 + 60_000)
     assert again == msgspec.structs.replace(session, resumed=True)
     assert again.config == {"starting_cash_usd": 10_000}
 
 
 def test_a_new_session_ends_the_old_one_of_its_mode_only(connection: Connection, session: Session) -> None:
-    live = open_session(connection, "live", {}, new=False, now_ms=T0)
-    fresh = open_session(connection, "paper", {}, new=True, now_ms=T0 + 1)
+    live = open_session(connection, "live", {}, venue="demo", new=False, now_ms=T0)
+    fresh = open_session(connection, "paper", {}, venue="demo", new=True, now_ms=T0 + 1)
     assert fresh.id > session.id
     assert not fresh.resumed
     rows = connection.execute("SELECT id, status, ended_at IS NULL FROM sessions ORDER BY id").fetchall()
@@ -92,5 +92,16 @@ def test_cash_reconciles_to_the_micro_dollar(
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
 def test_the_database_itself_allows_one_open_session_per_mode(connection: Connection, mode: Any) -> None:
-    first = open_session(connection, mode, {}, new=True, now_ms=T0)
-    assert open_session(connection, mode, {}, new=False, now_ms=T0).id == first.id
+    first = open_session(connection, mode, {}, venue="demo", new=True, now_ms=T0)
+    assert open_session(connection, mode, {}, venue="demo", new=False, now_ms=T0).id == first.id
+
+
+def test_each_venue_has_a_session_of_its_own_and_numbers_do_not_jump(connection: Connection) -> None:
+    real = open_session(connection, "paper", {}, venue="polymarket", new=False, now_ms=T0)
+    for _ in range(3):
+        assert open_session(connection, "paper", {}, venue="polymarket", new=False, now_ms=T0).id == real.id
+    other = open_session(connection, "paper", {}, venue="embedded today", new=False, now_ms=T0)
+
+    assert other.id == real.id + 1
+    assert not other.resumed
+    assert open_session(connection, "paper", {}, venue="polymarket", new=False, now_ms=T0).resumed

@@ -222,4 +222,4 @@ def _whole_at_touch(paper: PaperOrder, book: TokenBook) -> list[tuple[int, int]]
 def _unfilled(paper: PaperOrder) -> str:
     if paper.order.order_type == "FOK":
         return "the book could not fill the FOK order whole"
-    return "remainder cancelled" if paper.next_trade else "nothing to match with"
+    return "remainder cancelled" if paper.next_trade else "nothing was offered within the limit"

@@ -1,0 +1,249 @@
+"""`checkpoints`: the saved states of actors and models, listed, shown, exported, imported and rolled back."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich import box
+from rich.table import Table
+
+from actors import addresses
+from cli.client import ask, client_settings, conninfo_of, stored
+from cli.rollback import DISAGREES
+from cli.status_view import console
+from config.settings import Settings
+from core.errors import RejectedError
+from core.records import CheckpointRecord
+from storage.checkpoints import (
+    Generation,
+    as_newest,
+    generations,
+    older,
+    payload_of,
+    read_file,
+    write_file,
+)
+from storage.control import holder
+from storage.lease import ADVISORY_LOCK
+from storage.pool import Connection, connect, database_errors
+from storage.writer import write
+
+ANSWER_S = 15.0
+
+checkpoints = typer.Typer(no_args_is_help=True, help="Saved states of actors and models: list, show, move, roll back.")
+
+Name = Annotated[
+    str,
+    typer.Argument(help="As `list` shows it; an actor's bare name means the newest session's.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Also where positions would disagree with what was booked.")]
+Number = Annotated[int | None, typer.Option("--generation", help="Which one; the default is named above.", min=0)]
+
+
+@checkpoints.command("list")
+def list_all(output_json: Json = False) -> None:
+    """List every generation of every checkpoint, newest first. Exit codes: 0 done, 3 nothing was ever stored."""
+    with stored(client_settings()) as connection:
+        found = generations(connection)
+    if output_json:
+        _print_json([_plain(each) for each in found])
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("kind", "name", "generation", "schema", "sha256", "bytes", "created"):
+        table.add_column(column, no_wrap=True)
+    for each in found:
+        table.add_row(
+            each.kind, each.name, str(each.generation), str(each.schema_version), _checksum(each),
+            str(each.size_bytes), f"{datetime.fromtimestamp(each.created_at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        )  # fmt: skip
+    console().print(table if found else "no checkpoints yet")
+
+
+@checkpoints.command()
+def show(name: Name, generation: Number = None, output_json: Json = False) -> None:
+    """Show one generation (default: the newest sound one) with its content. Exit codes: 0 done, 1 there is none."""
+    with stored(client_settings()) as connection:
+        chosen = _chosen(_found(connection, name), generation)
+        content = _content(payload_of(connection, chosen))
+    described = {**_plain(chosen), "content": content}
+    if output_json:
+        _print_json(described)
+    else:
+        sys.stdout.write(
+            "".join(
+                f"{key}: {value if isinstance(value, str | int) else json.dumps(value)}\n"
+                for key, value in described.items()
+            )
+        )
+
+
+@checkpoints.command()
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.", show_default=False)],
+    generation: Number = None,
+) -> None:
+    """Write one generation (default: the newest sound one) to a file that says what it is and carries a checksum."""
+    with stored(client_settings()) as connection:
+        chosen = _chosen(_found(connection, name), generation)
+        write_file(file, chosen, payload_of(connection, chosen))
+    sys.stdout.write(f"wrote generation {chosen.generation} of {chosen.name}, {chosen.size_bytes} bytes, to {file}\n")
+
+
+@checkpoints.command("import")
+def import_(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="What `checkpoints export` wrote.", show_default=False)],
+    force: Force = False,
+) -> None:
+    """Make an exported file the newest generation of NAME; no process may be running.
+
+    Exit codes: 0 done, 1 refused or a damaged file, 3 nothing was ever stored.
+    """
+    header, payload = read_file(file)
+    with stored(client_settings()) as connection, _nobody_trades(connection):
+        full = name if header.kind == "model" else _full_name(connection, name)
+        _check_force(full, force=force)
+        found = generations(connection, full, header.kind)
+        number = found[0].generation + 1 if found else 1
+        now_ms = time.time_ns() // 1_000_000
+        write(connection, (CheckpointRecord(header.kind, full, number, header.schema_version, payload, now_ms),))
+    sys.stdout.write(f"{file} is generation {number} of {full} now\n")
+
+
+@checkpoints.command()
+def rollback(
+    name: Name,
+    generation: Number = None,
+    force: Force = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a running process.", min=0.1)] = ANSWER_S,
+) -> None:
+    """Make an older generation (default: the one before) the newest; a running process restarts its actor from it.
+
+    Exit codes: 0 done, 1 refused, 3 nothing was ever stored, 4 the running process did not answer in time.
+    """
+    settings = client_settings()
+    with stored(settings) as connection:
+        found = _found(connection, name)
+        chosen = older(found, generation)
+        _check_force(chosen.name, force=force)
+        if holder(connection) is not None:
+            args = {"name": chosen.name, "kind": chosen.kind, "generation": chosen.generation, "force": force}
+            number = _ask_running(settings, args, timeout)
+        else:
+            with _nobody_trades(connection):
+                row = as_newest(
+                    found, chosen.schema_version, payload_of(connection, chosen), time.time_ns() // 1_000_000
+                )  # fmt: skip
+                write(connection, (row,))
+            number = row.generation
+    sys.stdout.write(f"{chosen.name}: generation {number} is generation {chosen.generation} again\n")
+
+
+def _ask_running(settings: Settings, args: dict[str, Any], timeout_s: float) -> int:
+    conninfo = conninfo_of(settings)
+    if conninfo is None:
+        raise RejectedError("the process has just ended; try again")
+    with connect(conninfo) as connection:
+        return int(ask(connection, "checkpoint rollback", args, timeout_s)["generation"])
+
+
+def _found(connection: Connection, name: str) -> list[Generation]:
+    """Return all generations of a name, newest first.
+
+    Raises:
+        RejectedError: there is none, or an actor and a model are both called that.
+    """
+    found = generations(connection, name) or generations(connection, _full_name(connection, name), "actor")
+    if not found:
+        known = ", ".join(dict.fromkeys(each.name for each in generations(connection)))
+        raise RejectedError(f"there is no checkpoint {name!r}: {known or 'none was ever saved'}")
+    if len({each.kind for each in found}) > 1:
+        raise RejectedError(f"{name} is the name of an actor's and of a model's checkpoint: rename the model's")
+    return found
+
+
+def _full_name(connection: Connection, name: str) -> str:
+    """Return the name under which an actor of the newest session saves; a full name stays as it is."""
+    if "/" in name:
+        return name
+    with database_errors():
+        row = connection.execute("SELECT max(id) FROM sessions").fetchone()
+    return name if row is None or row[0] is None else f"{row[0]}/{name}"
+
+
+def _chosen(found: list[Generation], generation: int | None) -> Generation:
+    if generation is None:
+        sound = next((each for each in found if each.sound), None)
+        if sound is None:
+            raise RejectedError(f"every generation of {found[0].name} is damaged")
+        return sound
+    chosen = next((each for each in found if each.generation == generation), None)
+    if chosen is None:
+        have = ", ".join(str(each.generation) for each in found)
+        raise RejectedError(f"{found[0].name} has no generation {generation}: there are {have}")
+    return chosen
+
+
+def _check_force(name: str, *, force: bool) -> None:
+    if name.rpartition("/")[2] == addresses.PORTFOLIO.name and not force:
+        raise RejectedError(DISAGREES)
+
+
+@contextlib.contextmanager
+def _nobody_trades(connection: Connection) -> Iterator[None]:
+    """Hold the lease's lock, without becoming its holder, so that no process starts from what is being changed.
+
+    Raises:
+        RejectedError: a process trades.
+    """
+    with database_errors():
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)).fetchone()
+    if row is None or row[0] is not True:
+        raise RejectedError("a process trades with this database and would overwrite it: stop that one first")
+    try:
+        yield
+    finally:
+        with database_errors():
+            connection.execute("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+
+
+def _content(payload: bytes) -> object:
+    """Return what a checkpoint holds as JSON can show it; a model's tensors are only measured."""
+    try:
+        return _shown(msgspec.msgpack.decode(payload))
+    except msgspec.DecodeError:
+        return f"{len(payload)} bytes in a format of its own"
+
+
+def _shown(value: object) -> object:
+    match value:
+        case dict():
+            return {str(key): _shown(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_shown(item) for item in value]
+        case bytes():
+            return f"{len(value)} bytes"
+        case _:
+            return value
+
+
+def _checksum(each: Generation) -> str:
+    return f"{each.sha256[:12]} {'ok' if each.sound else 'DAMAGED'}"
+
+
+def _plain(each: Generation) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(each)
+    return plain
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")

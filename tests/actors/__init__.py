@@ -1,0 +1,1 @@
+"""The actors that handle money, in virtual time between recording neighbours."""

@@ -1,0 +1,1 @@
+"""Specifications of the journal and of the files that are replaced whole."""

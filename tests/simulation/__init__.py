@@ -1,0 +1,1 @@
+"""Tests of the complete system under simulated faults."""
