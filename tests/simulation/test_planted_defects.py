@@ -16,8 +16,8 @@ from core.records import CheckpointRecord, FillRecord, Record
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
-from core.runtime.gate import GateCell
 from core.runtime.faults import Crash
+from core.runtime.gate import GateCell
 from core.trading.gate import GateLevel
 
 SCENARIO = Scenario(held=("BTC",))
