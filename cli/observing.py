@@ -2,6 +2,8 @@
 
 import re
 import threading
+import time
+from collections.abc import Callable
 
 from loguru import logger
 
@@ -14,6 +16,8 @@ from core.trading.gate import GateState, level
 
 QUIET = re.compile(r" stale\)?$|reduce-only: starting$")
 """Gate lines for the file only: the watchdog names a stale feed and its reason in one line of its own."""
+PER_ASSET = re.compile(r"^(feed\.\w+|market)\.[A-Z]+")
+ALIKE_WITHIN_S = 1.0
 ROUTINE = "for an earlier incarnation"
 """Dead letters that every restart makes: counted and kept, but not worth a log line each."""
 
@@ -79,3 +83,31 @@ class Observer:
         logger.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
+
+
+class OneOfAKind:
+    """A log for actors: what several feeds or markets say alike within a second is one line, the rest is for the file.
+
+    Args:
+        monotonic_s: the clock.
+    """
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        self._said_s: dict[str, float] = {}
+
+    def __call__(self, text: str) -> None:
+        """Log `text`, at DEBUG when another asset's actor has just said the same."""
+        logger.log("DEBUG" if self._repeats(text) else "INFO", "{}", text)
+
+    def _repeats(self, text: str) -> bool:
+        alike = PER_ASSET.sub(r"\1", text)
+        if alike == text:
+            return False
+        now_s = self._monotonic_s()
+        with self._lock:
+            said_s = self._said_s.get(alike)
+            self._said_s = {key: at_s for key, at_s in self._said_s.items() if now_s - at_s < ALIKE_WITHIN_S}
+            self._said_s[alike] = now_s
+        return said_s is not None and now_s - said_s < ALIKE_WITHIN_S

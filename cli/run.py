@@ -25,7 +25,7 @@ from cli.dump import Dumper
 from cli.exchange import Endpoints, Exchange
 from cli.heartbeat import HeartbeatFile
 from cli.live_venues import Patience, live_venues
-from cli.observing import Observer
+from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
 from cli.rollback import Rollback
 from cli.screen import Screen
@@ -205,7 +205,7 @@ class Trading:
             weights_source="fresh, untrained" if settings.weights is None else settings.weights.name,
             make_policy=warm_policy,
             post=None if hook is None else _discord(hook.get_secret_value()),
-            log=logger.info,
+            log=OneOfAKind(),
             journal=database.journal,
         )
 
