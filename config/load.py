@@ -60,7 +60,7 @@ def _refuse_unknown(variables: Mapping[str, str | None]) -> None:
         bare = name.removeprefix(PREFIX)
         close = difflib.get_close_matches(bare, [variable.removeprefix(PREFIX) for variable in known], 1, cutoff=0.7)
         meant = [variable for variable in known if close and variable.removeprefix(PREFIX) == close[0]]
-        remedy = f"did you mean {meant[0]}?" if meant else "`python supervisor.py config` lists them"
+        remedy = f"did you mean {meant[0]}?" if meant else "docs/configuration.md lists them"
         lines.append(f"{name}: there is no such setting; {remedy}")
     if lines:
         raise ConfigError("\n".join(lines))

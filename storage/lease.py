@@ -83,7 +83,7 @@ def next_lease_epoch(connection: Connection, host: str, pid: int) -> int:
         (host, pid),
     ).fetchone()
     if row is None or not isinstance(row[0], int):
-        raise FatalError("the table `lease` is empty: run `python supervisor.py migrate` on a new database")
+        raise FatalError("the table `lease` is empty: fusebox did not make it; name another database")
     return row[0]
 
 

@@ -142,7 +142,7 @@ def translated(error: Exception) -> FuseboxError:
         return TransientError(f"{text} [{code}]")
     if code.startswith(REFUSED):
         return RejectedError(f"{text} [{code}]")
-    remedy = ": run `python supervisor.py migrate`" if code in {"42P01", "42703"} else ""
+    remedy = ": its tables are not those of this version; name another database" if code in {"42P01", "42703"} else ""
     return FatalError(f"{text} [{code}]{remedy}")
 
 

@@ -23,6 +23,8 @@ STREAM_BACKLOG = 5_000
 """Unread items at which a stream is cut: its reader is too slow, and late market data is worse than a reconnect."""
 
 HANG_CHECK_S = 0.25
+HUNG_LIMIT = 8
+"""A hung thread cannot be ended; past this many the process gives up, so that its host starts a clean one."""
 
 
 class ThreadedRuntime(ActorSystem):
@@ -35,6 +37,7 @@ class ThreadedRuntime(ActorSystem):
         gate: the gate's cell.
         saved: checkpoints of an earlier process.
         lane_width: threads per worker lane; 1 where not named.
+        hung_limit: hung threads beyond which the process fails.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ThreadedRuntime(ActorSystem):
         gate: GateCell | None = None,
         saved: Mapping[str, tuple[int, bytes]] | None = None,
         lane_width: Mapping[str, int] | None = None,
+        hung_limit: int = HUNG_LIMIT,
     ) -> None:
         super().__init__(clock or SystemClock(), seed=seed, lease_epoch=lease_epoch, gate=gate, saved=saved)
         self._scheduler = Scheduler(lambda error: self.fail(f"the scheduler failed: {error!r}"))
@@ -58,6 +62,7 @@ class ThreadedRuntime(ActorSystem):
         self._ends = threading.Condition()
         self._failed = threading.Event()
         self.hung_threads = 0
+        self._hung_limit = hung_limit
         self._scheduler.start()
         self._scheduler.after(HANG_CHECK_S, self._check_hangs)
 
@@ -89,6 +94,10 @@ class ThreadedRuntime(ActorSystem):
                     continue
                 current, cell.current = cell.current, None
             self.hung_threads += 1
+            if self.hung_threads > self._hung_limit:
+                self.fail(
+                    f"{self.hung_threads} threads hang for good, limit {self._hung_limit}: a new process has none"
+                )
             error = TransientError(f"busy for {(now_ms - since) / 1000:.1f} s, budget {budget_s:g} s")
             self.died(cell, number, error, current, "hung")
             cell.mailbox.wake()

@@ -452,3 +452,20 @@ def test_a_removed_actor_is_drained_and_its_address_is_free(runtime: ThreadedRun
     runtime.add(spec(lambda context: Probe(context, record)))
     runtime.start(PROBE)
     record.wait_for("start 1", times=2)
+
+
+def test_past_a_number_of_hung_threads_the_process_gives_up(record: Record) -> None:
+    runtime = ThreadedRuntime(hung_limit=1)
+    release = threading.Event()
+    policy = RestartPolicy(max_restarts=100, backoff_s=0.001, factor=1.0)
+    runtime.add(spec(lambda context: Probe(context, record), policy=policy, budget_s=0.05))
+    runtime.start(PROBE)
+    runtime.tell(PROBE, Block(release))
+    record.wait_for("start 3")  # number 2 is the fence
+    assert runtime.failure is None
+    runtime.tell(PROBE, Block(release))
+
+    assert runtime.wait_for_failure(10)
+    assert "2 threads hang" in (runtime.failure or "")
+    release.set()
+    runtime.stop(5.0)
