@@ -99,7 +99,7 @@ class OneOfAKind:
 
     def __call__(self, text: str) -> None:
         """Log `text`, at DEBUG when another asset's actor has just said the same."""
-        logger.log("DEBUG" if self._repeats(text) else "INFO", "{}", text)
+        logger.opt(depth=1).log("DEBUG" if self._repeats(text) else "INFO", "{}", text)
 
     def _repeats(self, text: str) -> bool:
         alike = PER_ASSET.sub(r"\1", text)
