@@ -61,7 +61,7 @@ def test_a_restarted_asset_goes_on_where_it_was_and_the_other_misses_no_decision
 
 
 def test_status_shows_actors_assets_gate_positions_and_the_lease(trading: Supervisor, operator: Fusebox) -> None:
-    trading.wait_for("OPEN", "FILLED", within_s=60)
+    trading.wait_for("OPEN", "FILLED", within_s=180)
     found = status(operator)
 
     assert (found["schema"], found["running"], found["failure"]) == (1, True, None)
@@ -81,11 +81,11 @@ def test_status_shows_actors_assets_gate_positions_and_the_lease(trading: Superv
 
 def test_money_actors_restarted_in_the_middle_of_a_trade_trade_on(trading: Supervisor, operator: Fusebox) -> None:
     """The shared process's end checks that the books are exact."""
-    trading.wait_for("OPEN", "FILLED", within_s=60)
+    trading.wait_for("OPEN", "FILLED", within_s=180)
     for name in ("executor", "portfolio", "db_writer"):
         done = operator("restart", name)
         assert done.returncode == 0, done.stderr
-    trading.wait_for("closed by", within_s=60)
+    trading.wait_for("closed by", within_s=180)
     found = status(operator)
 
     assert [actor(found, name)["incarnation"] for name in ("executor", "portfolio", "db_writer")] == [2, 2, 2]
@@ -149,7 +149,7 @@ def test_an_asset_is_added_and_another_removed_while_the_third_trades_on(
     assert added.returncode == 0, added.stderr
     found = decisions_recorded(operator, "SOL", 2)
     assert [each["asset"] for each in found["assets"]] == ["BTC", "ETH", "SOL"]
-    trading.wait_for("SOL OPEN", "FILLED", within_s=60)
+    trading.wait_for("SOL OPEN", "FILLED", within_s=180)
 
     assert operator("remove", "ETH").returncode == 0
     trading.wait_for("ETH is removed", within_s=30)
@@ -168,7 +168,7 @@ def test_what_a_stopped_process_leaves_is_shown_and_commands_exit_with_3(
     start: Start, fusebox: Fusebox, state_dir: Path
 ) -> None:
     trading = start(*SHORT)
-    trading.wait_for("closed by", within_s=60)
+    trading.wait_for("closed by", within_s=180)
     beat = fusebox("status", "--heartbeat")
     assert beat.returncode == 0, beat.stdout
     assert f"process {trading.process.pid}, session 1, gate " in beat.stdout
@@ -194,11 +194,11 @@ def test_a_rolled_back_portfolio_runs_on_and_after_a_kill_nobody_trades(
     start: Start, fusebox: Fusebox, state_dir: Path
 ) -> None:
     trading = start(*SHORT)
-    trading.wait_for("closed by", within_s=60)
+    trading.wait_for("closed by", within_s=180)
     done = fusebox("checkpoints", "rollback", "portfolio", "--force")
     assert done.returncode == 0, done.stderr
     assert actor(status(fusebox), "portfolio")["incarnation"] == 2
-    trading.wait_for("OPEN", within_s=60)
+    trading.wait_for("OPEN", within_s=180)
 
     trading.kill()
     done = fusebox("restart", "BTC")
