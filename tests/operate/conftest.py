@@ -39,7 +39,10 @@ def start(state_dir: Path) -> Iterator[Start]:
     yield run
     for supervisor in started:
         supervisor.kill()
-    EmbeddedServer(state_dir).stop()
+    if (state_dir / "postgres.uri").exists():  # left behind by a killed process: adopted, then stopped
+        server = EmbeddedServer(state_dir)
+        server.start()
+        server.stop()
 
 
 @pytest.fixture(scope="module")
