@@ -1,6 +1,7 @@
 """A real PostgreSQL for every test that needs one: the embedded server, or the one that DATABASE_URL names."""
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from storage.embedded import EmbeddedServer
 from storage.migrate import migrate
+from tests.system.process import Start, Supervisor
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +65,29 @@ def empty_database(postgres: str) -> Iterator[str]:
 def _administer(conninfo: str, statement: str, *names: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(SQL(statement).format(*map(Identifier, names)))
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """An empty folder outside pytest's own tree: each new pytest run of root shuts that tree to other accounts."""
+    folder = Path(tempfile.mkdtemp(prefix="fusebox-test-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start(state_dir: Path) -> Iterator[Start]:
+    """Start `run` on the state folder; it is killed in the end, and its database stopped."""
+    started: list[Supervisor] = []
+
+    def run(*arguments: str, **environ: str) -> Supervisor:
+        started.append(Supervisor(state_dir, *arguments, environ=environ))
+        return started[-1]
+
+    yield run
+    for supervisor in started:
+        supervisor.kill()
+    if (state_dir / "postgres.uri").exists():  # left behind by a killed process: adopted, then stopped
+        server = EmbeddedServer(state_dir)
+        server.start()
+        server.stop()

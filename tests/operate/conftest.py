@@ -16,33 +16,6 @@ from tests.system.process import ROOT, Supervisor
 from tests.system.test_demo import reconcile
 
 Fusebox = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., Supervisor]
-
-
-@pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """An empty folder outside pytest's own tree: each new pytest run of root shuts that tree to other accounts."""
-    folder = Path(tempfile.mkdtemp(prefix="fusebox-test-"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def start(state_dir: Path) -> Iterator[Start]:
-    """Start `run` on the state folder; it is killed in the end, and its database stopped."""
-    started: list[Supervisor] = []
-
-    def run(*arguments: str, **environ: str) -> Supervisor:
-        started.append(Supervisor(state_dir, *arguments, environ=environ))
-        return started[-1]
-
-    yield run
-    for supervisor in started:
-        supervisor.kill()
-    if (state_dir / "postgres.uri").exists():  # left behind by a killed process: adopted, then stopped
-        server = EmbeddedServer(state_dir)
-        server.start()
-        server.stop()
 
 
 @pytest.fixture(scope="module")

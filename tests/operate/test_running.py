@@ -9,8 +9,8 @@ from typing import Any
 
 from storage.embedded import recorded_uri
 from storage.pool import connect
-from tests.operate.conftest import Fusebox, Start
-from tests.system.process import Supervisor
+from tests.operate.conftest import Fusebox
+from tests.system.process import Start, Supervisor
 from tests.system.test_demo import reconcile
 
 SHORT = ("--window-s", "20", "--assets", "BTC,ETH")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,3 +68,7 @@ class Supervisor:
         self._reader.join(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+Start = Callable[..., Supervisor]
+"""Starts `run` on a test's state folder: command-line arguments, then environment variables by keyword."""

@@ -5,7 +5,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,29 +15,10 @@ import pytest
 from actors.portfolio_state import PortfolioState
 from storage.embedded import EmbeddedServer
 from storage.queries import checkpoint_name, latest_checkpoint, ledger_totals
-from tests.system.process import Supervisor
+from tests.system.process import Start
 
 SHORT = ("--window-s", "20", "--assets", "BTC,ETH")
 STARTING_CASH_USD = 10_000_000_000
-
-Start = Callable[..., Supervisor]
-
-
-@pytest.fixture
-def start(state_dir: Path) -> Iterator[Start]:
-    started: list[Supervisor] = []
-
-    def run(*arguments: str, **environ: str) -> Supervisor:
-        started.append(Supervisor(state_dir, *arguments, environ=environ))
-        return started[-1]
-
-    yield run
-    for supervisor in started:
-        supervisor.kill()
-    if (state_dir / "postgres.uri").exists():  # left behind by a killed process: adopted, then stopped
-        server = EmbeddedServer(state_dir)
-        server.start()
-        server.stop()
 
 
 def reconcile(state_dir: Path) -> PortfolioState:
