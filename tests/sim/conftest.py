@@ -4,13 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 import websocket
 
 from venues.sim.app import addresses
-from venues.sim.exchange import make_exchange
+from venues.sim.exchange import Exchange, make_exchange
 from venues.sim.server import listen, make_server
 from venues.sim.world import World
 
@@ -19,25 +20,36 @@ MIDNIGHT_S = 1_795_392_000
 
 
 class SettableClock:
-    """Runs at the speed of the real clock from wherever it was last set."""
+    """Runs at the speed of the real clock from wherever it was last set, unless it is stopped."""
 
     def __init__(self) -> None:
         self._ahead_ms = 0
+        self._stopped_ms: int | None = None
 
     def __call__(self) -> int:
         """Return unix milliseconds."""
-        return time.time_ns() // 1_000_000 + self._ahead_ms
+        return self._running_ms() if self._stopped_ms is None else self._stopped_ms
 
     def set(self, t_ms: int) -> None:
         """Make it `t_ms` now."""
-        self._ahead_ms += t_ms - self()
+        self._ahead_ms += t_ms - self._running_ms()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let no time pass."""
+        self._stopped_ms = self()
+        yield
+        self._stopped_ms = None
+
+    def _running_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self._ahead_ms
 
 
 class Served:
     """A running exchange and clients for it."""
 
-    def __init__(self, urls: dict[str, str], clock: SettableClock, world: World) -> None:
-        self.urls, self.clock, self.world = urls, clock, world
+    def __init__(self, urls: dict[str, str], clock: SettableClock, exchange: Exchange) -> None:
+        self.urls, self.clock, self.exchange, self.world = urls, clock, exchange, exchange.world
         self.http = httpx.Client(trust_env=False, timeout=10)
 
     def get(self, interface: str, path: str) -> httpx.Response:
@@ -53,14 +65,18 @@ def serve_world(world: str, window_s: int, assets: tuple[str, ...]) -> Iterator[
     """Serve a world of seed 5 in a thread for as long as the caller needs it."""
     clock = SettableClock()
     clock.set(MIDNIGHT_S * 1000 + 3_600_000)
-    exchange = make_exchange(5, world, window_s, assets, clock)
+    yield from serve(make_exchange(5, world, window_s, assets, clock), clock)
+
+
+def serve(exchange: Exchange, clock: SettableClock) -> Iterator[Served]:
+    """Serve an exchange that goes by this clock, in a thread for as long as the caller needs it."""
     listener = listen("127.0.0.1", 0)
     ready = threading.Event()
     server = make_server(exchange, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(10)
-    served = Served(addresses("127.0.0.1", listener.getsockname()[1]), clock, exchange.world)
+    served = Served(addresses("127.0.0.1", listener.getsockname()[1]), clock, exchange)
     yield served
     served.http.close()
     server.stop()

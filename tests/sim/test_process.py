@@ -1,6 +1,7 @@
 """The exchange as a process: how it is started, what it prints, and how it ends."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def running() -> Iterator[tuple[Process, dict[str, Any]]]:
 def test_it_announces_every_address_in_one_line(running: tuple[Process, dict[str, Any]]) -> None:
     process, line = running
     assert set(line) == {
-        *("gamma", "clob", "clob_ws", "user_ws", "price_ws", "binance_rest", "binance_ws"),
+        *("gamma", "clob", "clob_ws", "user_ws", "price_ws", "admin", "binance_rest", "binance_ws"),
         *("world", "seed", "window_s", "pid"),
     }
     assert (line["world"], line["seed"], line["window_s"], line["pid"]) == ("lagged", 9, 60, process.pid)
@@ -89,6 +90,15 @@ def test_it_ends_when_its_standard_input_does(running: tuple[Process, dict[str, 
         (["--port", "70000"], "70000"),
         (["--assets", "DOGE"], "DOGE"),
         (["--nonsense"], "nonsense"),
+        (["--port", "x"], "whole number"),
+        (["--clob-version", "3"], "3"),
+        (["--deposit", "much"], "much"),
+        (["--deposit", "-1"], "-1"),
+        (["--deposit", "0.0000001"], "0.0000001"),
+        (["--taker-delay-ms", "-5"], "-5"),
+        (["--ledger", "no/such/folder/ledger"], "no/such/folder"),
+        (["--faults", "no-such-file"], "no-such-file"),
+        (["--faults", "pyproject.toml"], "fault plan"),
     ],
 )
 def test_a_bad_flag_is_one_clear_line_and_exit_2(flags: list[str], word: str) -> None:
@@ -96,6 +106,24 @@ def test_a_bad_flag_is_one_clear_line_and_exit_2(flags: list[str], word: str) ->
     assert done.returncode == 2
     assert done.stdout == ""
     assert word in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_its_help_names_every_flag_and_what_it_is_for() -> None:
+    command = [*_COMMAND, "--help"]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=20, check=True)
+    flags = "port seed window-s world assets host exit-with-stdin clob-version require-deposit-wallet deposit ledger"
+    for flag in (*flags.split(), "faults", "taker-delay-ms"):
+        assert re.search(rf"^  --{flag}\b", done.stdout, re.MULTILINE), flag
+
+
+def test_a_ledger_of_another_world_is_one_clear_line_and_exit_2(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.write_text("not a ledger\n")
+    command = [*_COMMAND, "--ledger", str(ledger)]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ledger" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -1,6 +1,7 @@
 """What the exchange answers over HTTP, in the words of the real venues."""
 
 import json
+import time
 
 import pytest
 
@@ -163,3 +164,12 @@ def test_klines_are_the_trades_of_each_minute_and_the_last_one_is_still_forming(
     assert exchange.get("binance_rest", "/fapi/v1/time").json()["serverTime"] == pytest.approx(
         (_OPENS + 90) * 1000, abs=5_000
     )
+
+
+def test_a_reply_does_not_wait_for_an_acknowledgement(exchange: Served) -> None:
+    taken_s = []
+    for _ in range(30):
+        began_s = time.perf_counter()
+        exchange.get("clob", "/time")
+        taken_s.append(time.perf_counter() - began_s)
+    assert min(taken_s[1:]) < 0.03, "Nagle's algorithm would hold each reply for 40 ms"

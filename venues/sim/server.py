@@ -12,18 +12,21 @@ import uvicorn
 
 from venues.sim.app import make_app
 from venues.sim.exchange import Exchange
+from venues.sim.streams.protocol import CuttableProtocol
 from venues.sim.world.day import DAY_S
 
 _BACKLOG = 128
 _STDIN, _CHUNK = 0, 4096
 _WARM_AHEAD_MS = 300_000
 _WARM_EVERY_S = 30.0
+_DRIVE_EVERY_S = 0.05
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on `host` and `port` (0: any free one). Raises OSError when it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named asyncio turns off Nagle's algorithm; else each reply in two writes waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -38,15 +41,26 @@ def listen(host: str, port: int) -> socket.socket:
 class ExchangeServer(uvicorn.Server):
     """A server that leaves signals to its caller, and does not wait for open websockets when told to stop."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, exchange: Exchange, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._announce = announce
+        self._exchange, self._announce = exchange, announce
+        self._engine_driver: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections, then say so."""
         await super().startup(sockets=sockets)
         if self.started:
+            self._engine_driver = asyncio.create_task(_drive(self._exchange))
+            self._engine_driver.add_done_callback(lambda _: self.stop())
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close every connection. Raises what made the engine fail, if that is why we stop."""
+        await super().shutdown(sockets=sockets)
+        if self._engine_driver is not None:
+            self._engine_driver.cancel()
+            with contextlib.suppress(asyncio.CancelledError):  # ours
+                await self._engine_driver
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -66,10 +80,11 @@ def make_server(exchange: Exchange, announce: Callable[[], None]) -> ExchangeSer
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="websockets-sansio",
+            ws=CuttableProtocol,
             ws_max_size=1 << 20,
             ws_per_message_deflate=False,
         ),
+        exchange,
         announce,
     )
 
@@ -92,6 +107,13 @@ async def _serve(
     warming = asyncio.create_task(_keep_warm(exchange))
     await server.serve(sockets=[listener])
     warming.cancel()
+
+
+async def _drive(exchange: Exchange) -> None:
+    """Have the engine do what comes due between requests."""
+    while True:
+        exchange.engine.advance(exchange.now_ms())
+        await asyncio.sleep(_DRIVE_EVERY_S)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

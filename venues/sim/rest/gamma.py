@@ -19,8 +19,8 @@ _MICRO = 1_000_000
 def market_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str, Any]:
     """Return the market as Gamma describes it at `now_ms`; what it says of the outcome depends on the moment."""
     asset, world = ASSETS[market.asset], exchange.world
-    resolved = now_ms >= market.resolves_at_s * 1000
-    trading = now_ms < market.closes_at_s * 1000
+    resolves_at_ms = exchange.engine.resolves_at_ms(market)
+    resolved = now_ms >= resolves_at_ms
     quote = world.quote(market.asset, market.opens_at_s, now_ms)
     if resolved:
         up_wins = world.winner(market.asset, market.opens_at_s) == "Up"
@@ -32,7 +32,7 @@ def market_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str,
     stream = f"https://data.chain.link/streams/{market.asset.lower()}-usd-twap-{market.lookback_s}s-streams"
     return {
         "id": market.market_id,
-        "question": _title(market),
+        "question": title(market),
         "conditionId": market.condition_id,
         "slug": market.slug,
         "resolutionSource": stream,
@@ -47,14 +47,14 @@ def market_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str,
         "archived": False,
         "restricted": True,
         "enableOrderBook": True,
-        "orderPriceMinTickSize": quote.tick / _MICRO,
+        "orderPriceMinTickSize": exchange.engine.tick(market, now_ms) / _MICRO,
         "orderMinSize": 5,
         "endDateIso": iso(market.closes_at_s)[:10],
         "startDateIso": iso(market.listed_at_s)[:10],
         "clobTokenIds": json.dumps([market.up_token, market.down_token]),
         "makerBaseFee": 1000,
         "takerBaseFee": 1000,
-        "acceptingOrders": trading,
+        "acceptingOrders": exchange.engine.accepting(market, now_ms),
         "acceptingOrdersTimestamp": iso(market.listed_at_s),
         "negRisk": False,
         "version": "v1",
@@ -63,7 +63,7 @@ def market_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str,
         "bestAsk": quote.ask / _MICRO,
         "eventStartTime": iso(market.opens_at_s),
         "umaResolutionStatuses": json.dumps(["resolved"] if resolved else []),
-        **({"umaResolutionStatus": "resolved", "closedTime": iso(market.resolves_at_s)} if resolved else {}),
+        **({"umaResolutionStatus": "resolved", "closedTime": iso(resolves_at_ms // 1000)} if resolved else {}),
         "feesEnabled": True,
         "feeType": "crypto_fees_v2",
         "feeSchedule": {"exponent": 1, "rate": world.variant.fee_rate, "takerOnly": True, "rebateRate": 0.2},
@@ -79,12 +79,12 @@ def market_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str,
 
 def event_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str, Any]:
     """Return the event that holds the market; strike and final price are stated only once it is resolved."""
-    resolved = now_ms >= market.resolves_at_s * 1000
+    resolved = now_ms >= exchange.engine.resolves_at_ms(market)
     event: dict[str, Any] = {
         "id": market.market_id,
         "ticker": market.slug,
         "slug": market.slug,
-        "title": _title(market),
+        "title": title(market),
         "resolutionSource": f"https://data.chain.link/streams/{market.asset.lower()}-usd",
         "startDate": iso(market.listed_at_s),
         "creationDate": iso(market.listed_at_s),
@@ -108,7 +108,8 @@ def event_object(exchange: Exchange, market: Listing, now_ms: int) -> dict[str, 
     return event
 
 
-def _title(market: Listing) -> str:
+def title(market: Listing) -> str:
+    """Return the market's question."""
     opens, closes = iso(market.opens_at_s), iso(market.closes_at_s)
     return f"{ASSETS[market.asset].name} Up or Down - {opens[:10]}, {opens[11:19]}-{closes[11:19]} UTC"
 
@@ -123,13 +124,15 @@ def _rules(market: Listing, name: str) -> str:
 def gamma_routes(exchange: Exchange) -> list[Route]:
     """Return Gamma's routes."""
 
-    def market(request: Request) -> Response:
+    async def market(request: Request) -> Response:
         now_ms = exchange.now_ms()
+        exchange.engine.advance(now_ms)
         found = exchange.directory.named(request.path_params["slug"], now_ms // 1000)
         return _unknown() if found is None else json_reply(market_object(exchange, found, now_ms))
 
-    def event(request: Request) -> Response:
+    async def event(request: Request) -> Response:
         now_ms = exchange.now_ms()
+        exchange.engine.advance(now_ms)
         found = exchange.directory.named(request.path_params["slug"], now_ms // 1000)
         return _unknown() if found is None else json_reply(event_object(exchange, found, now_ms))
 

@@ -1,4 +1,7 @@
-"""The market channel, `/ws/market`: a book at subscription, then every change of it, trades, ticks and outcomes."""
+"""The market channel, `/ws/market`: a book at subscription, then every change of it, trades, ticks and outcomes.
+
+Books are the world's, less what orders took from them, with the resting orders among them.
+"""
 
 from typing import Any
 
@@ -6,6 +9,7 @@ import msgspec
 
 from venues.sim.exchange import Exchange
 from venues.sim.streams import market_frames as frames
+from venues.sim.trading.values import TradeEvent, TradeState
 from venues.sim.wire import json_text
 from venues.sim.world import Book, SlowTrade
 from venues.sim.world.listing import Listing
@@ -43,6 +47,8 @@ class MarketChannel:
         self._exchange = exchange
         self._followed: dict[str, _Followed] = {}
         self._custom = False
+        self._cursor = exchange.engine.latest()
+        self._matched: list[TradeState] = []
 
     def receive(self, text: str, now_ms: int) -> list[str]:
         """Answer PING, subscribe or unsubscribe; see `Channel`."""
@@ -63,11 +69,11 @@ class MarketChannel:
         books = []
         for token_id in request.assets_ids[:_MOST_TOKENS]:
             market = self._exchange.directory.by_token(token_id, now_ms // 1000)
-            if market is None or now_ms >= market.resolves_at_s * 1000:
+            if market is None or now_ms >= self._exchange.engine.resolves_at_ms(market):
                 continue
             followed = self._followed.get(market.condition_id)
             if followed is None:
-                book = self._exchange.world.market_book(market, now_ms)
+                book = self._exchange.engine.book(market, now_ms)
                 followed = self._followed[market.condition_id] = _Followed(market, set(), book)
             followed.tokens.add(token_id)
             books.append(frames.book_frame(self._exchange.world, market, token_id, followed.book))
@@ -82,16 +88,26 @@ class MarketChannel:
     def due(self, now_ms: int) -> list[str]:
         """Return what happened in the followed markets since the last call."""
         events: list[dict[str, Any]] = []
+        happened, self._cursor = self._exchange.engine.events(self._cursor)
+        self._matched += [
+            event.trade
+            for event in happened
+            if isinstance(event, TradeEvent)
+            and (event.trade.status, event.trade.trader_side) == ("MATCHED", "TAKER")
+            and event.trade.condition_id in self._followed
+        ]
         for followed in list(self._followed.values()):
             events += self._advance(followed, now_ms)
         return [json_text(event) for event in events]
 
     def _advance(self, followed: _Followed, now_ms: int) -> list[dict[str, Any]]:
-        world, market, old = self._exchange.world, followed.market, followed.book
-        if now_ms >= market.resolves_at_s * 1000:
+        world, engine, market, old = self._exchange.world, self._exchange.engine, followed.market, followed.book
+        resolves_at_ms = engine.resolves_at_ms(market)
+        if now_ms >= resolves_at_ms:
             del self._followed[market.condition_id]
-            return [frames.resolved_frame(world, market)] if self._custom else []
-        new = world.market_book(market, now_ms)
+            told = self._custom and engine.announces_resolution(market)
+            return [frames.resolved_frame(world, market, resolves_at_ms)] if told else []
+        new = engine.book(market, now_ms)
         if new.t_ms <= old.t_ms:
             return []
         followed.book = new
@@ -102,13 +118,15 @@ class MarketChannel:
         elif (change := frames.price_change_frame(market, old, new)) is not None:
             events.append(change)
         trades = world.slow_trades(market, max(old.t_ms + 1, new.t_ms - _CATCH_UP_MS), new.t_ms + 1)
-        if trades or new.tick != old.tick:
+        took = [trade for trade in self._matched if trade.condition_id == market.condition_id]
+        self._matched = [trade for trade in self._matched if trade.condition_id != market.condition_id]
+        if trades or took or new.tick != old.tick:
             events += [frames.book_frame(world, market, token, new) for token in tokens]
         events += [
             frames.trade_frame(market, trade, n) for n, trade in enumerate(trades) if self._wants(followed, trade)
         ]
-        moved = (old.bids[0][0], old.asks[0][0]) != (new.bids[0][0], new.asks[0][0])
-        if self._custom and moved:
+        events += [frames.own_trade_frame(trade) for trade in took if trade.token_id in followed.tokens]
+        if self._custom and frames.touch(old) != frames.touch(new):
             events += [frames.best_frame(market, token, new) for token in tokens]
         return events
 

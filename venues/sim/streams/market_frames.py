@@ -1,8 +1,10 @@
 """The market channel's frames: books, level changes, trades, ticks and outcomes as JSON objects, keys as recorded."""
 
+import hashlib
 from typing import Any
 
-from venues.sim.wire import content_hash, decimal_text
+from venues.sim.trading.values import TradeState
+from venues.sim.wire import content_hash, decimal_text, json_text
 from venues.sim.world import Book, SlowTrade, World
 from venues.sim.world.listing import Listing
 
@@ -20,11 +22,17 @@ def of_token(market: Listing, book: Book, token_id: str) -> Book:
     return book if token_id == market.up_token else book.mirrored()
 
 
+def touch(book: Book) -> tuple[int, int]:
+    """Return best bid and ask; an empty side counts as nobody paying anything, or everybody asking a dollar."""
+    return book.bids[0][0] if book.bids else 0, book.asks[0][0] if book.asks else _UNIT
+
+
 def last_price(world: World, market: Listing, token_id: str, t_ms: int) -> str:
     """Return the price of the token's last trade, the best bid when nothing was traded for half a minute."""
     recent = world.slow_trades(market, t_ms - _RECENT_MS, t_ms + 1)
     if not recent:
-        return decimal_text(of_token(market, world.market_book(market, t_ms), token_id).bids[0][0])
+        quote = world.quote(market.asset, market.opens_at_s, t_ms)
+        return decimal_text(quote.bid if token_id == market.up_token else _UNIT - quote.ask)
     printed = recent[-1]
     same = (printed.outcome == "Up") == (token_id == market.up_token)
     return decimal_text(printed.price if same else _UNIT - printed.price)
@@ -46,11 +54,20 @@ def book_frame(world: World, market: Listing, token_id: str, up_book: Book) -> d
     }
 
 
-def book_object(world: World, market: Listing, token_id: str, now_ms: int) -> dict[str, Any]:
-    """Return GET /book's reply for one token."""
-    frame = book_frame(world, market, token_id, world.market_book(market, now_ms))
-    del frame["event_type"]
-    return frame | {"min_order_size": "5", "neg_risk": False}
+def book_object(world: World, market: Listing, token_id: str, up_book: Book) -> dict[str, Any]:
+    """Return GET /book's reply for one token, with the hash the vendor's clients compute of it."""
+    frame = book_frame(world, market, token_id, up_book)
+    summary: dict[str, Any] = {
+        **{key: frame[key] for key in ("market", "asset_id", "timestamp")},
+        "hash": "",
+        **{key: frame[key] for key in ("bids", "asks")},
+        "min_order_size": "5",
+        "tick_size": frame["tick_size"],
+        "neg_risk": False,
+        "last_trade_price": frame["last_trade_price"],
+    }
+    summary["hash"] = hashlib.sha1(json_text(summary).encode(), usedforsecurity=False).hexdigest()
+    return summary
 
 
 def price_change_frame(market: Listing, old: Book, new: Book) -> dict[str, Any] | None:
@@ -71,7 +88,7 @@ def price_change_frame(market: Listing, old: Book, new: Book) -> dict[str, Any] 
             levels[price] = shares
         else:
             del levels[price]
-        bid, ask = max(state["BUY"]), min(state["SELL"])
+        bid, ask = max(state["BUY"], default=0), min(state["SELL"], default=_UNIT)
         entries.append(_entry(market.up_token, side, price, shares, best=(bid, ask), t_ms=new.t_ms))
         mirrored = "SELL" if side == "BUY" else "BUY"
         best = (_UNIT - ask, _UNIT - bid)
@@ -119,10 +136,25 @@ def trade_frame(market: Listing, trade: SlowTrade, number: int) -> dict[str, str
     }
 
 
+def own_trade_frame(trade: TradeState) -> dict[str, str]:
+    """Return a `last_trade_price` event of a trade that an order of one of our clients took part in as the taker."""
+    return {
+        "market": trade.condition_id,
+        "asset_id": trade.token_id,
+        "price": decimal_text(trade.price),
+        "size": decimal_text(trade.size),
+        "fee_rate_bps": "1000",
+        "side": trade.side,
+        "timestamp": str(trade.match_time_ms),
+        "event_type": "last_trade_price",
+        "transaction_hash": trade.transaction_hash,
+    }
+
+
 def best_frame(market: Listing, token_id: str, up_book: Book) -> dict[str, str]:
     """Return a `best_bid_ask` event."""
     book = of_token(market, up_book, token_id)
-    bid, ask = book.bids[0][0], book.asks[0][0]
+    bid, ask = touch(book)
     return {
         "market": market.condition_id,
         "asset_id": token_id,
@@ -146,8 +178,8 @@ def tick_frame(market: Listing, token_id: str, old: Book, new: Book) -> dict[str
     }
 
 
-def resolved_frame(world: World, market: Listing) -> dict[str, Any]:
-    """Return a `market_resolved` event."""
+def resolved_frame(world: World, market: Listing, at_ms: int) -> dict[str, Any]:
+    """Return a `market_resolved` event of that moment."""
     winner = world.winner(market.asset, market.opens_at_s)
     return {
         "id": market.market_id,
@@ -155,7 +187,7 @@ def resolved_frame(world: World, market: Listing) -> dict[str, Any]:
         "assets_ids": [market.up_token, market.down_token],
         "winning_asset_id": market.up_token if winner == "Up" else market.down_token,
         "winning_outcome": winner,
-        "timestamp": str(market.resolves_at_s * 1000),
+        "timestamp": str(at_ms),
         "tags": ["crypto"],
         "event_type": "market_resolved",
     }

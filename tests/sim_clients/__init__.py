@@ -1,0 +1,1 @@
+"""The vendor's own client libraries at the embedded exchange."""

@@ -1,0 +1,1 @@
+"""Specifications of the embedded exchange's trading engine."""
