@@ -52,11 +52,12 @@ class Stream:
 
     Args:
         url: `ws://` or `wss://`.
-        subscriptions: text frames sent after each connect.
+        subscriptions: text frames sent after each connect, or functions that return one: a secret is not kept.
         decode: the frame decoder; raises `BadFrameError` for what it cannot read.
         now_ms: the clock for receipt stamps, unix ms.
         timings: patience; its `silence_s` is how long a connection may live without an event.
         ping: the text to send every `ping_every_s`; None where the protocol's own pings do.
+        expects: whether events are owed now; while they are not, any frame (a PONG too) ends the silence.
         monotonic_s: the clock for silence, pings and backoff.
         random: the source of jitter.
 
@@ -67,12 +68,13 @@ class Stream:
     def __init__(
         self,
         url: str,
-        subscriptions: tuple[str, ...],
+        subscriptions: tuple[str | Callable[[], str], ...],
         decode: Callable[[bytes], DecodedFrame],
         now_ms: Callable[[], int],
         timings: StreamTimings,
         *,
         ping: str | None = "PING",
+        expects: Callable[[], bool] = lambda: True,
         monotonic_s: Callable[[], float] = time.monotonic,
         random: Random | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class Stream:
         self._now_ms = now_ms
         self._timings = timings
         self._ping = ping
+        self._expects = expects
         self._monotonic_s = monotonic_s
         self._random = random or Random()
         self._socket: websocket.WebSocket | None = None
@@ -149,7 +152,7 @@ class Stream:
         )
         self._socket = connection
         for subscription in self._subscriptions:
-            connection.send(subscription)
+            connection.send(subscription if isinstance(subscription, str) else subscription())
         self._closed_reason = None
         emit(StreamOpened(self._now_ms()))
         connection.settimeout(min(1.0, timings.silence_s / 4, timings.ping_every_s / 2))
@@ -157,7 +160,8 @@ class Stream:
         while not stop.is_set():
             data = _receive(connection)
             now_s = self._monotonic_s()
-            if data is not None and self._emit_frame(data, emit):
+            heard = data is not None and data != b"" and self._emit_frame(data, emit)
+            if heard or (data is not None and not self._expects()):
                 heard_s = now_s
                 self._healthy = self._healthy or now_s - opened_s >= timings.healthy_s
             elif now_s - heard_s >= timings.silence_s:
@@ -200,7 +204,7 @@ class Stream:
 
 
 def _receive(connection: websocket.WebSocket) -> bytes | None:
-    """Return the next data frame; None for control frames, PONG, and when nothing came in time."""
+    """Return the next data frame, empty for control frames and PONG; None when nothing came in time."""
     try:
         opcode, data = connection.recv_data(control_frame=True)
     except websocket.WebSocketTimeoutException:
@@ -208,9 +212,9 @@ def _receive(connection: websocket.WebSocket) -> bytes | None:
     if opcode == websocket.ABNF.OPCODE_CLOSE:
         raise _ConnectionLostError("closed by the venue")
     if opcode not in {websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY}:
-        return None
+        return b""
     payload = data.encode() if isinstance(data, str) else bytes(data)
-    return None if not payload or payload in {b"PONG", b"pong"} else payload
+    return b"" if payload in {b"PONG", b"pong"} else payload
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from core.market.market import Side
-from core.trading.money import notional_usd
+from core.trading.money import MICRO
 
 IntentAction = Literal["OPEN", "CLOSE"]
 OrderSide = Literal["BUY", "SELL"]
@@ -87,8 +87,14 @@ class Fill(msgspec.Struct, frozen=True):
 
     @property
     def notional_usd(self) -> int:
-        """Dollars (1e-6) exchanged for the shares, without the fee."""
-        return notional_usd(self.shares, self.price)
+        """Dollars (1e-6) exchanged for the shares, without the fee.
+
+        Less than a micro-dollar can be left over only where the venue gave more shares than were asked for, at a better
+        price: it is the taker's loss.
+        """
+        rounded_up = (self.side == "BUY") == (self.liquidity == "TAKER")
+        exact = self.shares * self.price
+        return -(-exact // MICRO) if rounded_up else exact // MICRO
 
 
 class Order(msgspec.Struct, frozen=True):

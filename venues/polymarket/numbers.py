@@ -5,6 +5,8 @@ from venues.transport import BadFrameError
 
 _DECIMALS = 6
 _LONGEST = 40
+_LONGEST_WHOLE = 80
+"""Allowances are 256-bit numbers."""
 _CACHE_LIMIT = 50_000
 _cache: dict[str, int] = {}
 
@@ -31,3 +33,14 @@ def parse_micros(text: str) -> int:
         _cache.clear()
     _cache[text] = value
     return value
+
+
+def parse_whole(text: str) -> int:
+    """Return a whole number such as `"45967864"`: base units, seconds, milliseconds.
+
+    Raises:
+        BadFrameError: for anything else.
+    """
+    if not text or len(text) > _LONGEST_WHOLE or not (text.isascii() and text.isdigit()):
+        raise BadFrameError(f"{text[:_LONGEST]!r} is not a whole number")
+    return int(text)
