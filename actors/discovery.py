@@ -10,11 +10,14 @@ from typing import Protocol
 import msgspec
 
 from actors import addresses
+from actors.discovery_state import packed, unpacked
 from core.errors import FuseboxError, RejectedError
 from core.market.events import SettlementPrice
 from core.market.market import Market, Side
 from core.market.window import Window, window_at
 from core.messages import (
+    AssetAdded,
+    AssetRemoved,
     AwaitWinner,
     CalendarRequested,
     MarketListed,
@@ -26,6 +29,7 @@ from core.messages import (
     WinnerKnown,
 )
 from core.runtime.actor import Actor
+from core.runtime.address import Address
 from core.runtime.context import Context
 from core.runtime.message import StreamEnded, StreamItem, WorkDone, WorkFailed
 from core.runtime.stream import Stream
@@ -105,7 +109,7 @@ class DiscoveryActor(Actor):
         self._known: dict[str, _Known] = {}
         self._by_window: dict[tuple[str, int], str] = {}
         self._sought: dict[tuple[str, int], int] = {}  # failed look-ups of each window that is sought or given up
-        self._ticks: dict[tuple[str, int], float] = {}
+        self._ticks = unpacked(context.saved)
         self._lead_s = min(LEAD_S, window_s / 2)
         self._complaints: dict[str, float] = {}
 
@@ -142,6 +146,11 @@ class DiscoveryActor(Actor):
                 self._await(message)
             case ResolutionSeen(condition_id=condition_id):
                 self._ask_winner(condition_id)
+            case AssetAdded(asset=asset):
+                self._assets = tuple(dict.fromkeys((*self._assets, asset)))
+                self._plan(self.context.clock.now_ms())
+            case AssetRemoved(asset=asset):
+                self._assets = tuple(kept for kept in self._assets if kept != asset)
 
     # -- windows ------------------------------------------------------------------------------------------------
 
@@ -193,12 +202,14 @@ class DiscoveryActor(Actor):
             return
         self._record(known)
         if window.seconds_left(self.context.clock.now_ms()) > 0:
-            of_asset = addresses.book_feed(window.asset), addresses.market(window.asset)
-            for reader in (addresses.PORTFOLIO, addresses.WATCHDOG, *of_asset):
+            for reader in (addresses.PORTFOLIO, addresses.EXECUTOR, addresses.WATCHDOG, *self._actors_of(window.asset)):
                 self.context.tell(reader, MarketListed(market))
         strike = self._ticks.get(place)
         if strike is not None:
             self._strike(market.condition_id, known, strike)
+
+    def _actors_of(self, asset: str) -> tuple[Address, ...]:
+        return (addresses.book_feed(asset), addresses.market(asset)) if asset in self._assets else ()
 
     def _look_again(self, window: Window) -> None:
         """Try again with backoff until the window is over."""
@@ -278,6 +289,7 @@ class DiscoveryActor(Actor):
             return
         opens_at_s = tick.venue_ms // 1000
         self._ticks[tick.asset, opens_at_s] = tick.price
+        self.context.save(packed(self._ticks))
         condition_id = self._by_window.get((tick.asset, opens_at_s), "")
         known = self._known.get(condition_id)
         if known is not None:
@@ -286,7 +298,8 @@ class DiscoveryActor(Actor):
     def _strike(self, condition_id: str, known: _Known, strike: float) -> None:
         if known.strike is None:
             known.strike = strike
-            self.context.tell(addresses.market(known.asset), StrikeKnown(condition_id, known.asset, strike))
+            if known.asset in self._assets:
+                self.context.tell(addresses.market(known.asset), StrikeKnown(condition_id, known.asset, strike))
             self._record(known)
 
     # -- winners ------------------------------------------------------------------------------------------------

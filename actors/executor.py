@@ -1,136 +1,201 @@
-"""The ExecutorActor carries an order from its reservation to a terminal state, against one broker.
+"""The ExecutorActor carries an order from its reservation to a terminal state, against one venue.
 
-An opening order is committed with its intent before it is sent. The gate is checked again at the hand-over, under the
-lock of its setter. Every change is told to the portfolio, which books it and writes it.
+An opening order is committed with its intent, and its hash where it has one, before it is sent. The gate is checked
+again at the hand-over, under the lock of its setter. Every change is told to the portfolio, which books and writes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from actors import addresses
+from actors.execution import ExecutionClient, Working
 from core.market.market import Market
 from core.market.views import BookView
 from core.messages import (
     BookPublished,
     CancelRequested,
+    HoldingsReported,
+    MarketListed,
     OrderReported,
     OrderRequested,
     OrderStatusRequested,
     Persist,
     Persisted,
     Tick,
+    ViewsRequested,
 )
 from core.runtime.actor import Actor
+from core.runtime.address import Address
 from core.runtime.context import Context
 from core.trading import lifecycle
 from core.trading.gate import OrderKind, permits
 from core.trading.lifecycle import FillReported, OrderEvent, advance
 from core.trading.orders import Fill, Intent, Order, OrderState, is_terminal
 from core.trading.records import intent_record, market_record, order_record
-from venues.paper.broker import VENUE, BrokerReport, PaperBroker, PaperState
 
 DURABLE_WITHIN_S = 1.0
 """An opening order not committed this long after its sizing is not sent: it is old, and the database may be away."""
+EXIT_WAITS_S = 0.25
+"""An exit whose hash is not committed by then is sent all the same: what is held must not wait for a database."""
 PRUNE_S = 60.0
-
-
-class Working(msgspec.Struct, frozen=True):
-    """An order that is not terminal, with what it came from."""
-
-    order: Order
-    intent: Intent
-    market: Market
+MARKETS_KEPT_S = 7_200
+"""A market is known this long after its close: a trade in it may be reported, or change, late."""
 
 
 class ExecutorState(msgspec.Struct, frozen=True):
-    """What the executor's checkpoint holds. Treat the dictionary as immutable."""
+    """What the executor's checkpoint holds: orders, those closed whose fills are not final, and the client's part."""
 
     working: dict[str, Working] = {}
-    paper: PaperState = PaperState()
+    closed: dict[str, Working] = {}
+    client: bytes = b""
 
 
 class ExecutorActor(Actor):
-    """Runs every order through `core.trading.lifecycle` against the paper broker."""
+    """Runs every order through `core.trading.lifecycle`.
+
+    `make_client` is handed what the execution client before this one kept, and whether that was of this process.
+    """
 
     acknowledges = True
 
-    def __init__(self, context: Context, latency_ms: int, max_book_age_ms: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        make_client: Callable[[bytes, bool], ExecutionClient],
+        log: Callable[[str], None],
+        portfolio: Address = addresses.PORTFOLIO,
+    ) -> None:
         super().__init__(context)
         state = ExecutorState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=ExecutorState)
+        of_this_process = context.incarnation > 1
         self._log = log
-        self._working = dict(state.working)
-        self._broker = PaperBroker(latency_ms, max_book_age_ms, state.paper)
+        self._portfolio = portfolio
+        # an earlier process's orders may have ended since this was saved; the portfolio, whose books are exact, asks
+        self._working = dict(state.working) if of_this_process else {}
+        self._closed = dict(state.closed)
         self._views: dict[str, BookView] = {}
+        self._markets: dict[str, Market] = {}
+        self._client = make_client(state.client, of_this_process)
+        self._client.attach(self)
 
     def on_start(self) -> None:
-        """Take up the orders of the incarnation before: each is waited for again from where it stood."""
-        for working in self._working.values():
+        """Take up the orders of the incarnation before: each goes on from where it stood."""
+        for working in list(self._working.values()):
+            self._want_book(working.market)
             if working.order.state is OrderState.NEW:
-                self._make_durable(working)
-            else:
-                self._expect(working.order.id)
+                self._client.prepare(working)
+        self._client.start()
         self.context.timer("prune", PRUNE_S, Tick("prune"))
 
     def receive(self, message: object) -> None:
-        """Handle requests, commits, arrivals and books."""
+        """Handle requests, commits and books; the rest is the execution client's."""
         match message:
             case BookPublished(view=view):
                 self._views[view.condition_id] = view
-                if self._broker.state.orders:
-                    self._recall(view.condition_id)
-                    self._apply(self._broker.refresh(view, self.context.clock.now_ms()))
+                self._recall(view.condition_id)
+                self._client.shown(view)
             case OrderRequested(market=market, intent=intent, order=order):
                 self._requested(Working(order, intent, market))
             case Persisted(key=order_id):
                 self._durable(order_id)
             case CancelRequested(condition_id=condition_id):
-                self._cancel_all(condition_id)
-            case OrderStatusRequested(order=order):
-                self._tell_status(order)
-            case Tick(name=name) if name.startswith("arrive "):
-                order_id = name.removeprefix("arrive ")
-                working = self._working.get(order_id)
-                book = None if working is None else self._views.get(working.order.condition_id)
-                self._apply(self._broker.arrive(order_id, book, self.context.clock.now_ms()))
+                for working in self._of_market(condition_id):
+                    self._client.cancel(working)
+            case OrderStatusRequested():
+                self._tell_status(message)
+            case MarketListed(market=market):
+                self._markets[market.condition_id] = market
             case Tick(name=name) if name.startswith("late "):
                 self._late(name.removeprefix("late "))
-            case Tick(name=name) if name.startswith("close "):
-                self._apply(self._broker.cancel(name.removeprefix("close "), self.context.clock.now_ms()))
             case Tick(name="prune"):
                 self._prune()
+            case _:
+                self._client.receive(message)
         self.context.acknowledge(self.context.receipt)  # what changed nothing, such as a question, needs no repetition
 
     def on_stop(self) -> None:
-        """Cancel what rests or waits: nothing of ours stays at the broker while nobody watches it."""
-        now_ms = self.context.clock.now_ms()
-        for working in list(self._working.values()):
-            self._apply(self._broker.cancel(working.order.id, now_ms))
-            if working.order.id in self._working:
-                self._advance(working.order.id, lifecycle.Failed(now_ms, "stopped before the order arrived"), ())
+        """Take back what rests or waits: nothing of ours stays at the venue while nobody watches it."""
+        self._client.stop()
+
+    # -- what the execution client sees -------------------------------------------------------------------------
+
+    @property
+    def working(self) -> Mapping[str, Working]:
+        """Every order that is not terminal, by id."""
+        return self._working
+
+    def find(self, order_id: str) -> Working | None:
+        """Return an order that is working, or one that closed and may still get news of its fills."""
+        return self._working.get(order_id) or self._closed.get(order_id)
+
+    def known(self, order_hashes: Container[str]) -> list[Working]:
+        """Return what `find` knows of orders with these hashes."""
+        every = (*self._working.values(), *self._closed.values())
+        return [working for working in every if working.order.order_hash in order_hashes]
+
+    def market(self, condition_id: str) -> Market | None:
+        """Return a market that was listed or traded lately."""
+        return self._markets.get(condition_id)
+
+    def book(self, condition_id: str) -> BookView | None:
+        """Return the newest book of a market, None when there is none."""
+        return self._views.get(condition_id)
+
+    def adopted(self, order: Order, fill: Fill, intent: Intent, market: Market) -> None:
+        """Tell the portfolio of an order that only the venue knew."""
+        self.context.tell(self._portfolio, OrderReported(order, (fill,), intent, market))
+
+    def holdings(self, report: HoldingsReported) -> None:
+        """Hand the venue's balances to the portfolio that asked."""
+        self.context.tell(self._portfolio, report)
+
+    def prepared(self, order_id: str, order_hash: str | None) -> None:
+        """Commit intent and order with the hash that the venue will know it by."""
+        working = self._working.get(order_id)
+        if working is None or working.order.state is not OrderState.NEW:
+            return
+        order = working.order if order_hash is None else replace(working.order, order_hash=order_hash)
+        working = self._working[order_id] = replace(working, order=order)
+        rows = (
+            market_record(working.market),
+            intent_record(working.intent),
+            order_record(order, self._client.venue),
+        )
+        self.context.tell(addresses.DB_WRITER, Persist(rows, self.context.address, order_id))
+        if working.intent.action == "OPEN":
+            self._late_at(order, DURABLE_WITHIN_S)
+        elif order_hash is None:  # nothing to look for at the venue: an exit does not wait at all
+            self._durable(order_id)
+        else:
+            self._late_at(order, EXIT_WAITS_S)
+        self._save()
+
+    def happened(self, order_id: str, *events: OrderEvent) -> None:
+        """Advance a working order, tell the portfolio of each step, and let go of it once it is terminal."""
+        for event in events:
+            self._advance(order_id, event)
 
     # -- from request to hand-over ------------------------------------------------------------------------------
 
     def _requested(self, working: Working) -> None:
-        order = working.order
-        if order.id in self._working:
-            return
-        self._working[order.id] = working
-        self._make_durable(working)
-        if working.intent.action == "CLOSE":  # an exit does not wait for the database
-            self._durable(order.id)
-        self._save()
+        if working.order.id not in self._working:
+            self._working[working.order.id] = working
+            self._markets[working.market.condition_id] = working.market
+            self._want_book(working.market)
+            self._client.prepare(working)
+            self._save()
 
-    def _make_durable(self, working: Working) -> None:
-        rows = (
-            market_record(working.market),
-            intent_record(working.intent),
-            order_record(working.order, VENUE),
-        )
-        order_id = working.order.id
-        self.context.tell(addresses.DB_WRITER, Persist(rows, self.context.address, order_id))
-        late_ms = working.order.created_ms + round(DURABLE_WITHIN_S * 1000)
-        self.context.timer_at(f"late {order_id}", late_ms, Tick(f"late {order_id}"))
+    def _want_book(self, market: Market) -> None:
+        """Ask for the book that an earlier incarnation has read: an order must not wait for the venue's next frame."""
+        if market.condition_id not in self._views:
+            self.context.tell(addresses.book_feed(market.asset), ViewsRequested(self.context.address))
+
+    def _late_at(self, order: Order, wait_s: float) -> None:
+        since_ms = order.created_ms if wait_s == DURABLE_WITHIN_S else self.context.clock.now_ms()
+        key = f"late {order.id}"
+        self.context.timer_at(key, since_ms + round(wait_s * 1000), Tick(key))
 
     def _durable(self, order_id: str) -> None:
         working = self._working.get(order_id)
@@ -141,79 +206,62 @@ class ExecutorActor(Actor):
             self._late(order_id)
             return
         order = advance(working.order, lifecycle.Persisted(now_ms))
-        self._working[order_id] = msgspec.structs.replace(working, order=order)
-        self._submit(self._working[order_id], now_ms)
-
-    def _submit(self, working: Working, now_ms: int) -> None:
-        order, market = working.order, working.market
-        kind = OrderKind.OPEN_ORDER if working.intent.action == "OPEN" else OrderKind.REDUCE
+        working = self._working[order_id] = replace(working, order=order)
         view = self._views.get(order.condition_id)
         if view is not None and view.continuity_epoch != order.book_epoch:
-            self._advance(order.id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"), ())
+            self._advance(order_id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"))
             return
-
-        def hand_over(_sequence: int) -> None:
-            self._broker.submit(order, market, view, now_ms)
-
-        sequence = self.context.gate.submit(order.asset, kind, hand_over)
-        if sequence is None:
-            level = self.context.gate.level(order.asset).name
-            self._advance(order.id, lifecycle.Failed(now_ms, f"not sent: the gate is {level}"), ())
-            return
-        self._advance(order.id, lifecycle.Submitted(now_ms, sequence), ())
-        self._expect(order.id)
-
-    def _expect(self, order_id: str) -> None:
-        paper = self._broker.state.orders.get(order_id)
-        if paper is None:
-            return
-        if not paper.resting:
-            self.context.timer_at(f"arrive {order_id}", paper.due_ms, Tick(f"arrive {order_id}"))
-        if paper.order.order_type == "GTC":  # no book may come after the close to end it
-            closes_ms = paper.market.window.closes_at_s * 1000
-            self.context.timer_at(f"close {order_id}", closes_ms, Tick(f"close {order_id}"))
+        self._client.submit(working)
 
     def _late(self, order_id: str) -> None:
         working = self._working.get(order_id)
-        if working is not None and working.order.state is OrderState.NEW:
-            now_ms = self.context.clock.now_ms()
-            reason = f"not sent: its intent was not committed within {DURABLE_WITHIN_S:g} s"
-            self._advance(order_id, lifecycle.Failed(now_ms, reason), ())
+        if working is None or working.order.state is not OrderState.NEW:
+            return
+        if working.intent.action == "CLOSE":
+            self._durable(order_id)
+            return
+        reason = f"not sent: its intent was not committed within {DURABLE_WITHIN_S:g} s"
+        self._advance(order_id, lifecycle.Failed(self.context.clock.now_ms(), reason))
 
     def _recall(self, condition_id: str) -> None:
         """Cancel resting opening orders of a market whose gate has shut: a fill would be new exposure."""
-        for working in list(self._working.values()):
+        for working in self._of_market(condition_id):
             order, opens = working.order, working.intent.action == "OPEN"
-            if not opens or order.condition_id != condition_id or order.state is not OrderState.LIVE:
-                continue
-            if not permits(self.context.gate.state, order.asset, OrderKind.OPEN_ORDER):
-                self._apply(self._broker.cancel(order.id, self.context.clock.now_ms()))
+            shut = not permits(self.context.gate.state, order.asset, OrderKind.OPEN_ORDER)
+            if opens and shut and order.state is OrderState.LIVE:
+                self._client.cancel(working)
 
-    def _cancel_all(self, condition_id: str) -> None:
-        now_ms = self.context.clock.now_ms()
-        for working in list(self._working.values()):
-            if working.order.condition_id == condition_id:
-                self._apply(self._broker.cancel(working.order.id, now_ms))
+    def _of_market(self, condition_id: str) -> list[Working]:
+        return [working for working in self._working.values() if working.order.condition_id == condition_id]
 
-    # -- what the broker says -----------------------------------------------------------------------------------
+    # -- what happened ------------------------------------------------------------------------------------------
 
-    def _apply(self, reports: list[BrokerReport]) -> None:
-        for report in reports:
-            fills = (report.event.fill,) if isinstance(report.event, FillReported) else ()
-            self._advance(report.order_id, report.event, fills)
-
-    def _advance(self, order_id: str, event: OrderEvent, fills: tuple[Fill, ...]) -> None:
-        working = self._working[order_id]
+    def _advance(self, order_id: str, event: OrderEvent) -> None:
+        working = self._working.get(order_id) or self._closed[order_id]
         order = advance(working.order, event)
+        if order == working.order and order_id in self._closed:
+            return
+        fills = (event.fill,) if isinstance(event, FillReported) else ()
+        working = replace(working, order=order)
         if is_terminal(order):
-            del self._working[order_id]
-            self.context.cancel_timer(f"late {order_id}")
-            self.context.cancel_timer(f"close {order_id}")
-            self._log_end(working, order)
+            if self._working.pop(order_id, None) is not None:
+                self.context.cancel_timer(f"late {order_id}")
+                self._log_end(working, order)
+            self._keep_or_forget(working)
+            self._client.closed(working)
         else:
-            self._working[order_id] = msgspec.structs.replace(working, order=order)
-        self.context.tell(addresses.PORTFOLIO, OrderReported(order, fills))
+            self._working[order_id] = working
+        self.context.tell(self._portfolio, OrderReported(order, fills, working.intent, working.market))
         self._save()
+
+    def _keep_or_forget(self, working: Working) -> None:
+        """Keep a closed order while a fill of it is provisional or one may still turn up."""
+        order = working.order
+        provisional = any(fill.state == "MATCHED" for fill in order.fills)
+        if provisional or self._client.keeps(working, self.context.clock.now_ms()):
+            self._closed[order.id] = working
+        else:
+            self._closed.pop(order.id, None)
 
     def _log_end(self, working: Working, order: Order) -> None:
         average = order.filled_notional / order.filled_shares if order.filled_shares else 0.0
@@ -223,23 +271,38 @@ class ExecutorActor(Actor):
             f"limit {order.limit_price / 1e6:.3f}{'' if order.last_error is None else ', ' + order.last_error}"
         )
 
-    def _tell_status(self, order: Order) -> None:
-        working = self._working.get(order.id)
-        if working is not None:
-            self.context.tell(addresses.PORTFOLIO, OrderReported(working.order, working.order.fills))
+    def _tell_status(self, asked: OrderStatusRequested) -> None:
+        """Repeat what a restarted portfolio missed; an order nobody here knows is the client's to find out about."""
+        order, known = asked.order, self.find(asked.order.id)
+        if known is not None:
+            report = OrderReported(known.order, known.order.fills, known.intent, known.market)
+            self.context.tell(self._portfolio, report)
             return
-        event = lifecycle.Failed(self.context.clock.now_ms(), "the process restarted before the paper order arrived")
-        self.context.tell(addresses.PORTFOLIO, OrderReported(advance(order, event), order.fills))
+        found = self._client.lost(order)
+        if isinstance(found, str):
+            order = replace(order, order_hash=found, state=OrderState.DURABLE)
+            working = self._working[order.id] = Working(order, asked.intent, asked.market)
+            self._client.taken_up(working)
+            self._save()
+        else:
+            self.context.tell(
+                self._portfolio, OrderReported(advance(order, found), order.fills, asked.intent, asked.market)
+            )
 
     def _save(self) -> None:
-        self.context.save(msgspec.msgpack.encode(ExecutorState(dict(self._working), self._broker.state)))
+        state = ExecutorState(dict(self._working), dict(self._closed), self._client.dump())
+        self.context.save(msgspec.msgpack.encode(state))
 
     def _prune(self) -> None:
         now_ms = self.context.clock.now_ms()
         used = {working.order.condition_id for working in self._working.values()}
-        for condition_id in sorted({*self._views, *self._broker.state.consumption} - used):
-            view = self._views.get(condition_id)
-            if view is None or now_ms - view.received_ms > PRUNE_S * 1000:
-                self._views.pop(condition_id, None)
-                self._broker.forget(condition_id)
+        for condition_id in [key for key in self._views if key not in used]:
+            if now_ms - self._views[condition_id].received_ms > PRUNE_S * 1000:
+                del self._views[condition_id]
+        for working in list(self._closed.values()):
+            self._keep_or_forget(working)
+        for condition_id, market in list(self._markets.items()):
+            if now_ms > (market.window.closes_at_s + MARKETS_KEPT_S) * 1000 and condition_id not in used:
+                del self._markets[condition_id]
+        self._client.forget(frozenset(used | self._views.keys()))
         self.context.timer("prune", PRUNE_S, Tick("prune"))

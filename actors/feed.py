@@ -21,6 +21,7 @@ from core.messages import (
     MarketListed,
     ResolutionSeen,
     Tick,
+    ViewsRequested,
 )
 from core.runtime.actor import Actor
 from core.runtime.address import Address
@@ -184,6 +185,9 @@ class BookFeedActor(_FeedActor):
         match message:
             case MarketListed(market=market):
                 self._listed(market)
+            case ViewsRequested(reply_to=reader):
+                for view in self._published.values():
+                    self.context.tell(reader, BookPublished(view))
             case Tick(name=name) if name.startswith("open "):
                 self._turn_to(name.removeprefix("open "))
             case Tick(name=name) if name.startswith("close "):
@@ -286,8 +290,11 @@ class FlowFeedActor(_FeedActor):
         self._pulse()
 
     def other(self, message: object) -> None:
-        """Take the candles."""
+        """Take the candles; publish for a reader that has just started."""
         match message:
+            case ViewsRequested():
+                if self._data_ms is not None:
+                    self._publish(self.context.clock.now_ms())
             case WorkDone(value=tuple() as klines):
                 self._flow.seed(klines)
             case WorkFailed(error=FuseboxError() as error):

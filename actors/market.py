@@ -1,7 +1,6 @@
 """A MarketActor owns the decision for one asset.
 
-It fuses both venues' views into features on a fixed grid, keeps the deque of the last states, runs its policy and
-proposes intents.
+It fuses both venues' views into features on a fixed grid, keeps the last states, runs its policy, proposes intents.
 """
 
 from collections import deque
@@ -29,6 +28,7 @@ from core.messages import (
     StrikeKnown,
     Tick,
     TransitionRecorded,
+    ViewsRequested,
     WeightsPublished,
     WeightsRequested,
 )
@@ -110,7 +110,7 @@ class MarketActor(Actor):
         self._restore(context.saved)
 
     def on_start(self) -> None:
-        """Ask for weights, markets and position; start the grid."""
+        """Ask for weights, markets, position and views; start the grid."""
         self._ask()
         self._next_tick(self.context.clock.now_ms())
 
@@ -150,6 +150,8 @@ class MarketActor(Actor):
         self.context.tell(addresses.LEARNER, WeightsRequested(me))
         self.context.tell(addresses.DISCOVERY, CalendarRequested(self.asset, me))
         self.context.tell(addresses.PORTFOLIO, PositionRequested(self.asset, me))
+        for feed in (addresses.book_feed(self.asset), addresses.flow_feed(self.asset)):
+            self.context.tell(feed, ViewsRequested(me))
         self.context.timer("ask", ASK_AGAIN_S, Tick("ask"))
 
     # -- the grid -----------------------------------------------------------------------------------------------
@@ -283,9 +285,8 @@ class MarketActor(Actor):
     def _wait(self, market: Market | None, fused: Fused | None, missing: list[str], at_ms: int) -> None:
         """Show why there is no decision, and say it once when that lasts."""
         reason = "; ".join([*missing, WARMING_UP] if self._policy is None else missing)
-        if self._waits_since_ms is None:
-            self._waits_since_ms = at_ms
-        if not self._told_wait and at_ms - self._waits_since_ms >= TELL_WAIT_MS:
+        since_ms = self._waits_since_ms = at_ms if self._waits_since_ms is None else self._waits_since_ms
+        if not self._told_wait and at_ms - since_ms >= TELL_WAIT_MS:
             self._told_wait = True
             self._log(f"{self.context.address} cannot decide: {reason}")
         self._show(market, fused, None, None, reason, at_ms)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from actors import addresses
 from core.errors import FuseboxError
 from core.messages import Alert, Persist
@@ -18,11 +20,25 @@ Post = Callable[[str], None]
 """Delivers one text to the channel; raises a FuseboxError when it was not delivered."""
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """An alert that was handed to the channel and has no result yet."""
+
+    kind: str
+    text: str
+    at_ms: int
+
+
+class NotifierState(msgspec.Struct, frozen=True):
+    """The checkpoint: what is on its way. An alert may be delivered twice, but not never."""
+
+    pending: tuple[Pending, ...] = ()
+
+
 class NotifierActor(Actor):
     """Delivery runs in a worker, so that a slow channel delays nothing.
 
-    An alert is recorded as pending at once and again with the result of its delivery, so that none is lost with the
-    process while the channel hangs.
+    An alert is recorded as pending at once and again with the result of its delivery; what was pending when its
+    incarnation or its process ended is delivered by the next one.
     """
 
     def __init__(self, context: Context, session_id: int, post: Post | None) -> None:
@@ -30,6 +46,19 @@ class NotifierActor(Actor):
         self._session_id = session_id
         self._post = post
         self._sending: dict[str, tuple[Alert, int]] = {}
+        state = NotifierState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=NotifierState)
+        self._left = state.pending
+
+    def on_start(self) -> None:
+        """Deliver what the incarnation before could not."""
+        for number, left in enumerate(self._left):
+            alert = Alert(left.kind, left.text)
+            if self._post is None:
+                self._record(alert, left.at_ms, "no channel")
+            else:
+                self._send(f"alert-left-{number}", self._post, alert, left.at_ms)
+        if self._left:
+            self._save()
 
     def receive(self, message: object) -> None:
         """Deliver and record alerts."""
@@ -53,8 +82,11 @@ class NotifierActor(Actor):
             self._record(alert, now_ms, f"not sent: {len(self._sending)} alerts wait for the channel")
             return
         self._record(alert, now_ms, "pending")
-        key = f"alert-{self.context.receipt}"
-        self._sending[key] = (alert, now_ms)
+        self._send(f"alert-{self.context.receipt}", post, alert, now_ms)
+        self._save()
+
+    def _send(self, key: str, post: Post, alert: Alert, at_ms: int) -> None:
+        self._sending[key] = (alert, at_ms)
         text = f"{alert.kind}: {alert.text}"
         self.context.work(key, lambda: post(text), lane=LANE)
 
@@ -62,6 +94,11 @@ class NotifierActor(Actor):
         sent = self._sending.pop(key, None)
         if sent is not None:  # else an earlier incarnation sent it
             self._record(*sent, delivery)
+            self._save()
+
+    def _save(self) -> None:
+        pending = tuple(Pending(alert.kind, alert.text, at_ms) for alert, at_ms in self._sending.values())
+        self.context.save(msgspec.msgpack.encode(NotifierState(pending)))
 
     def _record(self, alert: Alert, at_ms: int, delivery: str) -> None:
         row = AlertRecord(self._session_id, alert.kind, alert.text, delivery, at_ms)

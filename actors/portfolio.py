@@ -10,7 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
-from actors.portfolio_state import PortfolioState, order_for, status_of, tallied, told
+from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, tallied, told
+from actors.portfolio_venue import HOLDINGS_EVERY_S, HoldingsCheck, event_of, repaired, text_of
 from core.errors import RejectedError
 from core.market.market import Market
 from core.market.views import BookView
@@ -20,6 +21,8 @@ from core.messages import (
     BookPublished,
     CancelRequested,
     ForcedExit,
+    HoldingsReported,
+    HoldingsRequested,
     IntentProposed,
     MarketListed,
     OrderReported,
@@ -29,12 +32,15 @@ from core.messages import (
     PositionPublished,
     PositionRequested,
     Tick,
+    ViewsRequested,
     WinnerKnown,
 )
 from core.records import CheckpointRecord, Record
 from core.runtime.actor import Actor
+from core.runtime.address import Address
 from core.runtime.context import Context
 from core.trading.booking import apply_fill, settle
+from core.trading.claims import claimable_usd, claims_of
 from core.trading.gate import OrderKind, permits
 from core.trading.ledger import (
     free_cash,
@@ -56,10 +62,9 @@ from core.trading.records import (
     position_record,
     trade_record,
 )
-from core.trading.sizing import Refusal, Sized, size_close, size_open
+from core.trading.sizing import LOT_SHARES, Refusal, Sized, size_close, size_open
 from storage.queries import checkpoint_name
 
-SCHEMA_VERSION = 1
 ASK_WINNER_EVERY_S = 15.0
 DECIDED_WITHIN_S = 2.0
 """A wish to open that waited longer, for a restart say, is not granted: its decision saw another market."""
@@ -87,8 +92,15 @@ class PortfolioActor(Actor):
         sizing: Sizing,
         venue: str,
         log: Callable[[str], None],
+        *,
+        live: bool = False,
+        executor: Address = addresses.EXECUTOR,
     ) -> None:
         super().__init__(context)
+        self._live = live
+        self._executor = executor
+        self._holdings = HoldingsCheck()
+        self._revision = 0
         self._session_id = session_id
         self._sizing = sizing
         self._venue = venue
@@ -105,10 +117,15 @@ class PortfolioActor(Actor):
     def on_start(self) -> None:
         """Ask what became of the orders that were open, and who won the markets in which something is held."""
         for order in self._state.orders.values():
-            self.context.tell(addresses.EXECUTOR, OrderStatusRequested(order))
+            intent, market = self._state.intents[order.intent_id], self._state.markets[order.condition_id]
+            self.context.tell(self._executor, OrderStatusRequested(order, intent, market))
         for condition_id, market in self._state.markets.items():
+            self.context.tell(addresses.book_feed(market.asset), ViewsRequested(self.context.address))
+            self.context.tell(self._executor, MarketListed(market))
             self._publish_position(market.asset, condition_id)
             self._await_winner(condition_id)
+        if self._live:
+            self._ask_holdings()
         self._show()
 
     def receive(self, message: object) -> None:
@@ -132,6 +149,10 @@ class PortfolioActor(Actor):
             case PositionRequested(asset=asset):
                 for condition_id in self._state.held_markets(asset):
                     self._publish_position(asset, condition_id)
+            case HoldingsReported() if message.revision == self._revision:
+                self._compare(message)
+            case Tick(name="holdings"):
+                self._ask_holdings()
             case Tick(name=name) if name.startswith("winner "):
                 self._await_winner(name.removeprefix("winner "))
         self.context.acknowledge(self.context.receipt)  # what changed nothing, a refused wish, must not come again
@@ -153,7 +174,7 @@ class PortfolioActor(Actor):
         self._refusal = None
         self._state = replace(self._state.with_order(order, intent, market), ledger=ledger)
         self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
-        self.context.tell(addresses.EXECUTOR, OrderRequested(market, intent, order))
+        self.context.tell(self._executor, OrderRequested(market, intent, order))
         self._await_winner(market.condition_id)
         self._publish_position(intent.asset, market.condition_id)
 
@@ -174,7 +195,7 @@ class PortfolioActor(Actor):
         now_ms = self.context.clock.now_ms()
         if now_ms - intent.decided_ms > DECIDED_WITHIN_S * 1000:
             return Refusal(f"decided {(now_ms - intent.decided_ms) / 1000:.1f} s ago")
-        if self._state.positions(market.condition_id):
+        if any(held.shares >= LOT_SHARES for held in self._state.positions(market.condition_id)):
             return Refusal("a position is held already")
         refusal = open_refusal(market, view, intent.side, now_ms, self._sizing.limits)
         if refusal is not None:
@@ -187,7 +208,7 @@ class PortfolioActor(Actor):
             book,
             up_mid,
             trade_size_usd=self._sizing.trade_size_usd,
-            cash_usd=free_cash(ledger),
+            cash_usd=free_cash(ledger) - claimable_usd(self._state.claims),
             slippage_ticks=self._sizing.slippage_ticks,
             order_type=self._sizing.order_type,
             tick_size=view.tick_size,
@@ -204,10 +225,10 @@ class PortfolioActor(Actor):
     def _force(self, wish: ForcedExit) -> None:
         market = self._state.markets.get(wish.condition_id)
         for position in self._state.positions(wish.condition_id):
-            if market is None or position.shares == 0:
+            if market is None or position.shares < LOT_SHARES:
                 continue
             if self._state.is_busy(wish.condition_id):
-                self.context.tell(addresses.EXECUTOR, CancelRequested(wish.condition_id))
+                self.context.tell(self._executor, CancelRequested(wish.condition_id))
                 continue
             now_ms = self.context.clock.now_ms()
             intent = Intent(
@@ -232,9 +253,12 @@ class PortfolioActor(Actor):
     def _reported(self, report: OrderReported) -> None:
         order = report.order
         intent = self._state.intents.get(order.intent_id)
-        if intent is None:
-            self._repeated(report)
-            return
+        forgotten = intent is None
+        if intent is None:  # terminal before: what is said again is booked already, what is new of a fill is not
+            if not self._state.has_news(report.fills):
+                return
+            intent = report.intent
+            self._state = self._state.with_market(report.market)
         before = self._state.positions(order.condition_id)
         trades: list[ClosedTrade] = []
         ledger = self._state.ledger
@@ -247,20 +271,16 @@ class PortfolioActor(Actor):
         if is_terminal(order):
             ledger = release(ledger, intent.id)
             self._state = replace(self._state, ledger=ledger).without_order(order)
+            self._await_winner(order.condition_id)  # a late fill may have made a position anew
         else:
             self._state = self._state.with_order(order, intent, None)
         rows: tuple[Record, ...] = (order_record(order, self._venue), *(fill_record(fill) for fill in report.fills))
+        if forgotten:  # an adopted one was never written
+            rows = (market_record(report.market), intent_record(intent), *rows)
         self._booked(order.asset, order.condition_id, before, trades, rows)
         if is_terminal(order) and order.filled_shares == 0:
             self._refusal = f"{order.asset} {order.side} {order.state}: {order.last_error}"
         self._show()
-
-    def _repeated(self, report: OrderReported) -> None:
-        """Note a report about an order that was terminal before: its intent is forgotten, its fills are booked."""
-        order = report.order
-        missing = [fill.id for fill in report.fills if not self._state.has_booked(order.condition_id, fill)]
-        if missing:
-            self._alarm("fill not booked", f"{order.asset} {order.id}: {', '.join(missing)} came after its end")
 
     def _settle(self, message: WinnerKnown) -> None:
         condition_id, key = message.condition_id, f"winner {message.condition_id}"
@@ -275,13 +295,42 @@ class PortfolioActor(Actor):
             return
         before = self._state.positions(condition_id)
         ledger, trades = settle(self._state.ledger, condition_id, message.winner, message.at_ms)
+        market = self._state.markets.get(condition_id)
+        if self._live and market is not None:
+            owed = claims_of(market, message.winner, before, message.at_ms)
+            self._state = replace(self._state, claims={**self._state.claims, **owed})
         self._state = replace(self._state, ledger=ledger).without_idle_market(condition_id)
         self._views.pop(condition_id, None)
         self.context.cancel_timer(key)
         self._booked(message.asset, condition_id, before, trades, ())
 
+    # -- the venue's word ---------------------------------------------------------------------------------------
+
+    def _ask_holdings(self) -> None:
+        tokens = self._holdings.wanted(self._state, self.context.clock.now_ms())
+        if tokens is not None:
+            self.context.tell(self._executor, HoldingsRequested(self._revision, tokens))
+        self.context.timer("holdings", HOLDINGS_EVERY_S, Tick("holdings"))
+
+    def _compare(self, report: HoldingsReported) -> None:
+        """Take the venue's side where it differed from ours twice, and write down both values."""
+        found = self._holdings.confirmed(self._state, report)
+        now_ms = self.context.clock.now_ms()
+        before = self._state
+        self._state, trades = repaired(before, found, report.shares, now_ms)
+        if self._state == before:
+            return
+        rows: list[Record] = [event_of(self._session_id, each, now_ms) for each in found]
+        for each in found:
+            self._alarm("reconciliation", text_of(each))
+        for condition_id in before.held_markets() or [""]:
+            held = tuple(p for p in before.ledger.positions.values() if p.condition_id == condition_id)
+            mine = [trade for trade in trades if trade.condition_id == condition_id]
+            self._booked(held[0].asset if held else "", condition_id, held, mine, tuple(rows))
+            rows = []
+
     def _alarm(self, kind: str, text: str) -> None:
-        self._log(f"{kind}: {text}; reconcile with the venue")
+        self._log(f"{kind}: {text}")
         self.context.tell(addresses.NOTIFIER, Alert(kind, text))
 
     def _booked(
@@ -310,6 +359,7 @@ class PortfolioActor(Actor):
         """Save the state and write it in the same transaction as the rows it belongs to."""
         payload = msgspec.msgpack.encode(self._state)
         generation = self.context.save(payload)
+        self._revision += 1
         now_ms = self.context.clock.now_ms()
         name = checkpoint_name(self._session_id, self.context.address.name)
         checkpoint = CheckpointRecord("actor", name, generation, SCHEMA_VERSION, payload, now_ms)

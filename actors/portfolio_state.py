@@ -1,15 +1,22 @@
 """The portfolio's whole state as one frozen value, and what is made of it: orders, lines for people, status."""
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec.structs import replace
 
 from core.market.market import Market
 from core.status import HoldingStatus, PortfolioStatus
-from core.trading.ledger import Ledger, new_ledger, settlement_of
+from core.trading.claims import Claim
+from core.trading.ledger import Ledger, new_ledger
+from core.trading.lifecycle import fill_news
 from core.trading.money import decimal
 from core.trading.orders import Fill, Intent, Order, OrderType
 from core.trading.positions import ClosedTrade, Position
 from core.trading.sizing import Sized
+
+SCHEMA_VERSION = 1
+"""Of the checkpoint: it grows when `PortfolioState` changes, with an upgrade of the one before in `actors.states`."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -29,6 +36,7 @@ class PortfolioState(msgspec.Struct, frozen=True):
     intents: dict[str, Intent] = {}
     markets: dict[str, Market] = {}
     tallies: dict[str, Tally] = {}
+    claims: dict[str, Claim] = {}
 
     @classmethod
     def new(cls, start_usd: int) -> "PortfolioState":
@@ -73,10 +81,24 @@ class PortfolioState(msgspec.Struct, frozen=True):
             return self
         return replace(self, markets={key: kept for key, kept in self.markets.items() if key != condition_id})
 
-    def has_booked(self, condition_id: str, fill: Fill) -> bool:
-        """Return whether a fill is in the account, or was when its market was settled."""
-        paid = settlement_of(self.ledger, condition_id)
-        return fill.key in self.ledger.fills or (paid is not None and fill.key in paid.fill_keys)
+    def with_market(self, market: Market) -> "PortfolioState":
+        """Return the state knowing a market."""
+        return replace(self, markets={**self.markets, market.condition_id: market})
+
+    def has_news(self, fills: Iterable[Fill]) -> bool:
+        """Return whether one of the fills, or its state, is not in the account yet.
+
+        Raises:
+            IllegalTransitionError: when a report contradicts a fill that was final.
+        """
+        settled = {key for market in self.ledger.settled for key in market.fill_keys}
+        for fill in fills:
+            booked = self.ledger.fills.get(fill.key)
+            if booked is None and fill.key in settled:
+                continue
+            if fill_news(None if booked is None else booked.fill.state, fill.state) != "KNOWN":
+                return True
+        return False
 
     def has_traded(self, condition_id: str) -> bool:
         """Return whether a market has a position, an open order or fills that its settlement has to close."""

@@ -12,6 +12,8 @@ from actors import addresses
 from core.market.market import Market
 from core.messages import (
     Alert,
+    AssetAdded,
+    AssetRemoved,
     AssetRetiring,
     CalendarRequested,
     FeedPulse,
@@ -45,7 +47,8 @@ class WatchdogLimits(msgspec.Struct, frozen=True):
 
     book_stale_s: float
     flow_stale_s: float | None
-    recorder_lag_s: float = 1.0
+    recorder_lag_s: float = 0.75
+    """The recorder says how it is four times a second: within one second of the last sign of life the gate is shut."""
     exit_before_s: float | None = 120.0
     hold_to_settlement: tuple[str, ...] = ()
 
@@ -62,7 +65,6 @@ class WatchdogActor(Actor):
         log: Callable[[str], None],
     ) -> None:
         super().__init__(context)
-        self._assets = assets
         self._session_id = session_id
         self._limits = limits
         self._log = log
@@ -76,16 +78,20 @@ class WatchdogActor(Actor):
         self._retired: set[str] = set()
         self._fresh_once: set[str] = set()
         self._started_ms = context.clock.monotonic_ms()
+        self._watched_since_ms = dict.fromkeys(assets, self._started_ms)
 
     def on_start(self) -> None:
         """Hold the gate of each asset until its feeds have been heard, and ask what is listed and held."""
         holds = self.context.gate.state.holds
         self._retired.update(hold.scope for hold in holds if hold.reason == RETIRED)
-        for asset in self._assets:
-            self.context.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
-            self.context.tell(addresses.DISCOVERY, CalendarRequested(asset, self.context.address))
-            self.context.tell(addresses.PORTFOLIO, PositionRequested(asset, self.context.address))
+        for asset in self._watched_since_ms:
+            self._begin(asset)
         self.context.timer("check", CHECK_S, Tick("check"))
+
+    def _begin(self, asset: str) -> None:
+        self.context.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
+        self.context.tell(addresses.DISCOVERY, CalendarRequested(asset, self.context.address))
+        self.context.tell(addresses.PORTFOLIO, PositionRequested(asset, self.context.address))
 
     def receive(self, message: object) -> None:
         """Note what is heard; judge on the timer."""
@@ -94,6 +100,7 @@ class WatchdogActor(Actor):
                 self._pulses[message.feed] = (message, self.context.clock.monotonic_ms())
             case RecorderPulse():
                 self._recorder = (message, self.context.clock.monotonic_ms())
+                self._check_recorder()
             case PositionPublished():
                 self._held(message)
             case MarketListed(market=market):
@@ -102,12 +109,27 @@ class WatchdogActor(Actor):
                 self._retired.add(message.asset)
                 self.context.gate.hold(message.asset, RETIRED, GateLevel.REDUCE_ONLY)
                 self.context.tell(addresses.NOTIFIER, Alert("asset retired", message.reason))
+            case AssetAdded(asset=asset):
+                self._forget_feeds(asset)
+                self._retired.discard(asset)
+                self._watched_since_ms[asset] = self.context.clock.monotonic_ms()
+                self._begin(asset)
+            case AssetRemoved(asset=asset):
+                self._watched_since_ms.pop(asset, None)
+                self._forget_feeds(asset)
             case Tick(name="check"):
                 self._check()
                 self.context.timer("check", CHECK_S, Tick("check"))
 
+    def _forget_feeds(self, asset: str) -> None:
+        """Judge the asset's feeds by what they say from now on: what was heard is of actors that are gone."""
+        for feed in (addresses.book_feed(asset).name, addresses.flow_feed(asset).name):
+            self._pulses.pop(feed, None)
+            self._stale.pop(feed, None)
+            self._fresh_once.discard(feed)
+
     def _check(self) -> None:
-        for asset in self._assets:
+        for asset in self._watched_since_ms:
             book_reason = self._feed(addresses.book_feed(asset).name, asset, self._limits.book_stale_s)
             flow_reason = self._feed(addresses.flow_feed(asset).name, asset, self._limits.flow_stale_s)
             if book_reason is None and flow_reason is None:
@@ -131,7 +153,7 @@ class WatchdogActor(Actor):
                 del self._stale[feed]
                 self._turned.append((feed, asset, "recovered", "data flows again"))
             self.context.gate.release(asset, hold)
-        elif feed in self._fresh_once or self.context.clock.monotonic_ms() - self._started_ms > START_WITHIN_S * 1000:
+        elif feed in self._fresh_once or self._waited_s(asset) > START_WITHIN_S:
             if was is None:
                 self._stale[feed] = reason
                 self._turned.append((feed, asset, "stale", reason))
@@ -153,6 +175,9 @@ class WatchdogActor(Actor):
                 ),
             )
         return reason
+
+    def _waited_s(self, asset: str) -> float:
+        return (self.context.clock.monotonic_ms() - self._watched_since_ms[asset]) / 1000
 
     def _stale_because(self, feed: str, limit_s: float) -> str | None:
         heard = self._pulses.get(feed)
@@ -178,6 +203,11 @@ class WatchdogActor(Actor):
                 self._note("database", "stale", pulse.error or f"{behind_s:.1f} s behind")
         elif self.context.gate.release(None, "database does not record"):
             self._note("database", "recovered", "everything is recorded again")
+        if pulse.journal_error is not None:
+            if self.context.gate.hold(None, "journal not writable", GateLevel.REDUCE_ONLY):
+                self._note("journal", "stale", pulse.journal_error)
+        elif self.context.gate.release(None, "journal not writable"):
+            self._note("journal", "recovered", "it can be written again")
 
     def _tell_turned(self) -> None:
         """Write each feed's turn down, and log those of one venue that turned together in one line."""

@@ -124,12 +124,13 @@ def _check(state_dir: Path, before: Standing) -> tuple[Standing, list[str]]:
     server = EmbeddedServer(state_dir)
     try:
         with psycopg.connect(server.start(), autocommit=True) as connection:
-            return _compare(connection, state_dir, before)
+            return compare(connection, state_dir, before)
     finally:
         server.stop()
 
 
-def _compare(connection: psycopg.Connection, state_dir: Path, before: Standing) -> tuple[Standing, list[str]]:
+def compare(connection: psycopg.Connection, state_dir: Path, before: Standing) -> tuple[Standing, list[str]]:
+    """Return what stands now, and every way in which it disagrees; the process must have ended."""
     faults: list[str] = []
     if connection.execute("SELECT to_regclass('identity')").fetchone() == (None,):
         return before, faults if before == Standing() else ["the tables are gone"]

@@ -15,12 +15,12 @@ from rich import box
 from rich.table import Table
 
 from actors import addresses
-from cli.client import ask, client_settings, conninfo_of, stored
+from cli.client import Whereabouts, ask, client_settings, conninfo_of, stored
 from cli.rollback import DISAGREES
 from cli.status_view import console
-from config.settings import Settings
 from core.errors import RejectedError
-from core.records import CheckpointRecord
+from core.records import CheckpointRecord, HealthEventRecord
+from models.checkpoint import regiven
 from storage.checkpoints import (
     Generation,
     as_newest,
@@ -28,6 +28,7 @@ from storage.checkpoints import (
     older,
     payload_of,
     read_file,
+    upload,
     write_file,
 )
 from storage.control import holder
@@ -45,6 +46,7 @@ Name = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Also where positions would disagree with what was booked.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for a running process.", min=0.1)]
 Number = Annotated[int | None, typer.Option("--generation", help="Which one; the default is named above.", min=0)]
 
 
@@ -59,10 +61,12 @@ def list_all(output_json: Json = False) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("kind", "name", "generation", "schema", "sha256", "bytes", "created"):
         table.add_column(column, no_wrap=True)
+    table.add_column("quarantined because")
     for each in found:
         table.add_row(
             each.kind, each.name, str(each.generation), str(each.schema_version), _checksum(each),
             str(each.size_bytes), f"{datetime.fromtimestamp(each.created_at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
+            each.quarantined or "",
         )  # fmt: skip
     console().print(table if found else "no checkpoints yet")
 
@@ -103,20 +107,29 @@ def import_(
     name: Name,
     file: Annotated[Path, typer.Argument(help="What `checkpoints export` wrote.", show_default=False)],
     force: Force = False,
+    timeout: Timeout = ANSWER_S,
 ) -> None:
-    """Make an exported file the newest generation of NAME; no process may be running.
+    """Make an exported file the newest generation of NAME; a running process restarts its actor from it.
 
-    Exit codes: 0 done, 1 refused or a damaged file, 3 nothing was ever stored.
+    Exit codes: 0 done, 1 refused or a damaged file, 3 nothing was ever stored, 4 no answer in time.
     """
     header, payload = read_file(file)
-    with stored(client_settings()) as connection, _nobody_trades(connection):
+    settings = client_settings()
+    with stored(settings) as connection:
         full = name if header.kind == "model" else _full_name(connection, name)
         _check_force(full, force=force)
-        found = generations(connection, full, header.kind)
-        number = found[0].generation + 1 if found else 1
-        now_ms = time.time_ns() // 1_000_000
-        write(connection, (CheckpointRecord(header.kind, full, number, header.schema_version, payload, now_ms),))
-    sys.stdout.write(f"{file} is generation {number} of {full} now\n")
+        if holder(connection) is not None:
+            number = upload(connection, header.kind, header.schema_version, payload)
+            args = {"name": full, "upload": number, "force": force}
+            generation = _ask_running(settings, "checkpoint import", args, timeout)
+        else:
+            with _nobody_trades(connection):
+                found = generations(connection, full, header.kind)
+                highest = found[0].generation if found else 0
+                row = CheckpointRecord(header.kind, full, highest + 1, header.schema_version, payload, _now_ms())
+                _write_audited(connection, row, f"the file {file.name}", highest)
+            generation = row.generation
+    sys.stdout.write(f"{file} is generation {generation} of {full} now\n")
 
 
 @checkpoints.command()
@@ -124,7 +137,7 @@ def rollback(
     name: Name,
     generation: Number = None,
     force: Force = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for a running process.", min=0.1)] = ANSWER_S,
+    timeout: Timeout = ANSWER_S,
 ) -> None:
     """Make an older generation (default: the one before) the newest; a running process restarts its actor from it.
 
@@ -137,23 +150,48 @@ def rollback(
         _check_force(chosen.name, force=force)
         if holder(connection) is not None:
             args = {"name": chosen.name, "kind": chosen.kind, "generation": chosen.generation, "force": force}
-            number = _ask_running(settings, args, timeout)
+            number = _ask_running(settings, "checkpoint rollback", args, timeout)
         else:
             with _nobody_trades(connection):
-                row = as_newest(
-                    found, chosen.schema_version, payload_of(connection, chosen), time.time_ns() // 1_000_000
-                )  # fmt: skip
-                write(connection, (row,))
+                row = as_newest(found, chosen.schema_version, _lasting_payload(connection, found, chosen), _now_ms())
+                _write_audited(connection, row, f"generation {chosen.generation}", found[0].generation)
             number = row.generation
     sys.stdout.write(f"{chosen.name}: generation {number} is generation {chosen.generation} again\n")
 
 
-def _ask_running(settings: Settings, args: dict[str, Any], timeout_s: float) -> int:
+def _ask_running(settings: Whereabouts, command: str, args: dict[str, Any], timeout_s: float) -> int:
     conninfo = conninfo_of(settings)
     if conninfo is None:
         raise RejectedError("the process has just ended; try again")
     with connect(conninfo) as connection:
-        return int(ask(connection, "checkpoint rollback", args, timeout_s)["generation"])
+        return int(ask(connection, command, args, timeout_s)["generation"])
+
+
+def _write_audited(connection: Connection, row: CheckpointRecord, what: str, before: int) -> None:
+    """Write a generation and, in the same transaction, who made it the newest."""
+    with database_errors():
+        found = connection.execute("SELECT max(id) FROM sessions").fetchone()
+    session = row.name.partition("/")[0] if row.kind == "actor" else None
+    number = session if session is not None and session.isdigit() else (found[0] if found else None)
+    told = f"generation {row.generation} replaces {before}: {what}, by an operator"
+    with database_errors():
+        known = connection.execute("SELECT FROM sessions WHERE id = %s", (number,)).fetchone()
+    if known is None:  # of a session of another database: there is no row that an event could belong to
+        write(connection, (row,))
+        return
+    write(connection, (row, HealthEventRecord(int(str(number)), row.name, "checkpoint", told, row.created_at_ms)))
+
+
+def _lasting_payload(connection: Connection, found: list[Generation], chosen: Generation) -> bytes:
+    """Return what to write for `chosen`: a model's must not look as if it came from another file, or it will not last.
+
+    A start that is given other weights than those its line began with stores the given ones anew.
+    """
+    payload = payload_of(connection, chosen)
+    newest = found[0]
+    if chosen.kind != "model" or not newest.usable:
+        return payload
+    return regiven(chosen.schema_version, payload, newest.schema_version, payload_of(connection, newest))
 
 
 def _found(connection: Connection, name: str) -> list[Generation]:
@@ -182,9 +220,9 @@ def _full_name(connection: Connection, name: str) -> str:
 
 def _chosen(found: list[Generation], generation: int | None) -> Generation:
     if generation is None:
-        sound = next((each for each in found if each.sound), None)
+        sound = next((each for each in found if each.usable), None)
         if sound is None:
-            raise RejectedError(f"every generation of {found[0].name} is damaged")
+            raise RejectedError(f"every generation of {found[0].name} is damaged or in quarantine")
         return sound
     chosen = next((each for each in found if each.generation == generation), None)
     if chosen is None:
@@ -243,6 +281,10 @@ def _checksum(each: Generation) -> str:
 def _plain(each: Generation) -> dict[str, object]:
     plain: dict[str, object] = msgspec.to_builtins(each)
     return plain
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _print_json(value: object) -> None:

@@ -4,16 +4,38 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from config.load import load_settings
-from config.settings import PROJECT_ROOT, Settings
+from config.place import PROJECT_ROOT, place_of_this_shell
 from core.errors import FuseboxError, RejectedError, TransientError, UnknownOutcomeError
 from storage.control import Holder, acknowledge, expect_answers, find, holder, request, wait_for_answer
 from storage.embedded import EmbeddedServer, recorded_uri
 from storage.pool import Connection, connect, target
 
 HOLDER_CHECK_S = 1.0
+
+
+class Text(Protocol):
+    """A secret that is only shown on purpose."""
+
+    def get_secret_value(self) -> str:
+        """Return the text."""
+        ...
+
+
+class Whereabouts(Protocol):
+    """Where a process keeps its state and which database it uses: settings, or as much of them as a command needs."""
+
+    @property
+    def state_dir(self) -> Path:
+        """Folder of the embedded database and of the local files."""
+        ...
+
+    @property
+    def database_url(self) -> Text | None:
+        """The database's address; None for the embedded one."""
+        ...
 
 
 class NotRunningError(TransientError):
@@ -24,12 +46,21 @@ class NoAnswerError(UnknownOutcomeError):
     """Raised when the running process did not answer in time; it may still carry out what it has begun."""
 
 
-def client_settings() -> Settings:
-    """Return the settings that say where database and state folder are; the same layers as `run` reads."""
+def client_settings() -> Whereabouts:
+    """Return what says where database and state folder are, from the same layers as `run` reads.
+
+    Raises:
+        ConfigError: a setting is unknown or cannot be used.
+    """
+    place = place_of_this_shell()
+    if place is not None:
+        return place
+    from config.load import load_settings  # noqa: PLC0415 -- takes longer to load than a command to be carried out
+
     return load_settings(os.environ, {}, PROJECT_ROOT / ".env")
 
 
-def conninfo_of(settings: Settings) -> str | None:
+def conninfo_of(settings: Whereabouts) -> str | None:
     """Return how to reach the database that a process uses now; None when the embedded one does not run."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
@@ -37,7 +68,7 @@ def conninfo_of(settings: Settings) -> str | None:
 
 
 @contextlib.contextmanager
-def running_process(settings: Settings) -> Iterator[tuple[Connection, Holder]]:
+def running_process(settings: Whereabouts) -> Iterator[tuple[Connection, Holder]]:
     """Connect to the database of the process that trades.
 
     Raises:
@@ -61,7 +92,7 @@ def running_process(settings: Settings) -> Iterator[tuple[Connection, Holder]]:
 
 
 @contextlib.contextmanager
-def stored(settings: Settings) -> Iterator[Connection]:
+def stored(settings: Whereabouts) -> Iterator[Connection]:
     """Connect to what was stored, whether or not a process runs: an embedded server is started for the moment.
 
     Raises:

@@ -6,7 +6,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from itertools import islice
 
 from loguru import logger
 
@@ -64,7 +63,4 @@ def mailboxes(system: ActorSystem) -> Iterator[str]:
 
 def first_types(mailbox: Mailbox, most: int = TYPES_SHOWN) -> list[str]:
     """Return the types of the first messages that wait, in the order in which they will be read."""
-    with mailbox._condition:  # noqa: SLF001 -- a look that takes nothing; of no use to anything but this
-        control = list(islice(mailbox._control, most))  # noqa: SLF001
-        ordered = [slot.envelope for slot in islice(mailbox._ordered, most)]  # noqa: SLF001
-    return [type(envelope.message).__name__ for envelope in (*control, *ordered)][:most]
+    return [type(envelope.message).__name__ for envelope in mailbox.first(most)]

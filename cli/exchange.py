@@ -28,13 +28,15 @@ class Endpoints(msgspec.Struct, frozen=True):
     price_ws: str
     binance_rest: str
     binance_ws: str
+    user_ws: str
 
 
 class Exchange:
     """Runs `python -m venues.sim` in a session of its own, so that a terminal's Ctrl-C does not reach it.
 
     The child ends by itself when its standard input closes, that is, when this process dies. It is restarted on the
-    port it had, so the URLs stay; the world is a function of seed and time, so nothing is forgotten.
+    port it had, so the URLs stay; the world is a function of seed and time, and who trades live on it has its accounts
+    in `ledger`, so nothing is forgotten.
     """
 
     def __init__(
@@ -46,9 +48,13 @@ class Exchange:
         assets: tuple[str, ...],
         log_file: Path,
         log: Callable[[str], None],
+        ledger: Path | None = None,
+        faults: str = "",
     ) -> None:
         self._arguments = ["--seed", str(seed), "--window-s", str(window_s), "--world", world]
         self._arguments += ["--assets", ",".join(assets), "--exit-with-stdin"]
+        self._arguments += [] if ledger is None else ["--ledger", str(ledger)]
+        self._arguments += ["--faults", faults] if faults else []
         self._log_file = log_file
         self._log = log
         self._stopping = threading.Event()

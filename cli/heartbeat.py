@@ -1,14 +1,18 @@
 """The heartbeat file: a line of JSON for a host's health check, replaced as a whole every second."""
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
 
-from core.runtime.system import ActorSystem
+if TYPE_CHECKING:  # who only reads the file needs no runtime
+    from core.runtime.system import ActorSystem
 
 EVERY_S = 1.0
 NAME = "heartbeat.json"

@@ -1,44 +1,78 @@
-"""The command line's root: collects the commands and turns our own errors into one line and an exit code."""
+"""The command line's root: names the commands and turns our own errors into one line and an exit code.
+
+Each command's module is imported when the command is invoked: `restart` must not wait for what only `run` needs.
+"""
 
 import sys
+from typing import ClassVar
 
 import typer
 
-from cli.checkpoints import checkpoints
-from cli.client import NoAnswerError, NotRunningError
-from cli.operate import EXIT_NOT_RUNNING, add, remove, restart, status
-from cli.replay import replay
-from cli.run import run
-from config.load import ConfigError
+from cli.exit_codes import EXIT_BAD_CONFIG, EXIT_ESCALATED, EXIT_FAILED, exit_code
+from cli.lazy import LazyCommand, LazyGroup
 from core.errors import FuseboxError
 
-EXIT_FAILED = 1
-EXIT_BAD_CONFIG = 2
-EXIT_NO_ANSWER = 4
-EXIT_ESCALATED = 70
-EXIT_CODES: dict[type[FuseboxError], int] = {
-    ConfigError: EXIT_BAD_CONFIG,
-    NotRunningError: EXIT_NOT_RUNNING,
-    NoAnswerError: EXIT_NO_ANSWER,
-}
+__all__ = ["EXIT_BAD_CONFIG", "EXIT_ESCALATED", "EXIT_FAILED", "app", "main"]
+
+TRADING, RUNNING, STORED = "Trading", "A running process", "What is stored"
+
+
+class Commands(LazyGroup):
+    """Every command of the program, with the first sentence of its own help."""
+
+    lazy_commands: ClassVar[tuple[LazyCommand, ...]] = (
+        LazyCommand("run", "cli.run:run", TRADING, "Start trading and resume the last session."),
+        LazyCommand(
+            "replay",
+            "cli.replay:replay",
+            TRADING,
+            "Feed a recording through the actors in virtual time and report windows, orders, fees and PnL.",
+        ),
+        LazyCommand(
+            "status",
+            "cli.operate:status",
+            RUNNING,
+            "Show what runs: actors, assets, gate, positions, PnL, who holds the lease; or what the database knows.",
+        ),
+        LazyCommand(
+            "restart",
+            "cli.operate:restart",
+            RUNNING,
+            "Replace an asset's actors, or one actor, in the running process; their state is kept.",
+        ),
+        LazyCommand(
+            "add", "cli.operate:add", RUNNING, "Start trading an asset in the running process, until that process ends."
+        ),
+        LazyCommand(
+            "remove",
+            "cli.operate:remove",
+            RUNNING,
+            "Take an asset out of trading in the running process: what is held is sold, then its actors end.",
+        ),
+        LazyCommand(
+            "checkpoints",
+            "cli.checkpoints:checkpoints",
+            STORED,
+            "Saved states of actors and models: list, show, move, roll back.",
+        ),
+    )
+
 
 app = typer.Typer(
     name="fusebox",
+    cls=Commands,
     help="Trades Polymarket's 15-minute crypto Up or Down markets. Paper money unless told otherwise.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run, replay, status, restart, add, remove):
-    app.command()(command)
-app.add_typer(checkpoints, name="checkpoints")
 
 
 @app.callback()
 def _root() -> None:
     """Exit codes: 0 done or stopped, 1 could not go on, 2 bad usage or settings, 70 gave up so that a host restarts.
 
-    Commands for a running process: 3 none runs, 4 it did not answer in time.
+    `run`: 75 another process has taken over. Commands for a running process: 3 none runs, 4 it did not answer in time.
     """
 
 
@@ -48,6 +82,6 @@ def main() -> None:
         app()
     except FuseboxError as error:
         sys.stderr.write(f"fusebox: {error}\n")
-        sys.exit(EXIT_CODES.get(type(error), EXIT_FAILED))
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(0)

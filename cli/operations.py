@@ -17,7 +17,7 @@ from cli.status_report import Process, status_of
 from cli.wiring import Rules, Services, Venues, asset_specs
 from core.errors import RejectedError, TransientError
 from core.market.window import window_at
-from core.messages import AssetRetiring, Tick
+from core.messages import AssetAdded, AssetRemoved, AssetRetiring, Tick
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.cell import Cell
@@ -93,7 +93,7 @@ class Operations:
             self._system.ask(addresses.WATCHDOG, Tick("heard"), HEARD_WITHIN_S)  # what it was told of the retirement
             self._system.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
             self._system.gate.release(asset, RETIRED)
-            targets = [*targets, addresses.WATCHDOG]  # it remembers who is retired
+            self._system.ask(addresses.WATCHDOG, AssetAdded(asset), HEARD_WITHIN_S)  # it remembers who is retired
         self._renew(targets)
         return {
             "restarted": [{"address": str(a), "incarnation": self._system.cells[a].incarnation} for a in targets],
@@ -135,7 +135,7 @@ class Operations:
             for spec in asset_specs(asset, self._rules, self._venues, self._services):
                 self._system.add(spec)
                 self._system.start(spec.address)
-        self._tell_assets(self.assets)
+        self._tell_assets(self.assets, AssetAdded(asset))
         self._await({spec.address: 0 for spec in self._specs(asset)})
         return {"asset": asset, "assets": list(self.assets)}
 
@@ -182,7 +182,7 @@ class Operations:
             logger.info("{} is removed: {}", asset, "it was flat" if flat else "its window is over")
 
     def _drop(self, asset: str) -> None:
-        self._tell_assets(tuple(kept for kept in self.assets if kept != asset))
+        self._tell_assets(tuple(kept for kept in self.assets if kept != asset), AssetRemoved(asset))
         for spec in reversed(self._specs(asset)):
             if not self._system.remove(spec.address, STOP_WITHIN_S):
                 raise TransientError(f"{spec.address} does not end")
@@ -205,19 +205,22 @@ class Operations:
         markets = [state.markets.get(condition_id) for condition_id in state.held_markets(asset)]
         return any(market is None or market.window.seconds_left(now_ms) > 0 for market in markets)
 
-    def _tell_assets(self, assets: tuple[str, ...]) -> None:
-        """Let discovery and watchdog know the assets: they are handed them when made, so each is made anew."""
+    def _tell_assets(self, assets: tuple[str, ...], change: AssetAdded | AssetRemoved) -> None:
+        """Let discovery and watchdog know of a change, and hand `assets` to their later incarnations.
+
+        Nobody is made anew: what they know of the other assets stays, and those trade on.
+        """
         rules, venues, log = self._rules, self._venues, self._services.log
-        self.remake(
-            addresses.DISCOVERY,
-            lambda context: DiscoveryActor(
+        makes: dict[Address, Callable[[Context], Actor]] = {
+            addresses.DISCOVERY: lambda context: DiscoveryActor(
                 context, assets, rules.window_s, venues.calendar, venues.prices, log
             ),
-        )  # fmt: skip
-        self.remake(
-            addresses.WATCHDOG,
-            lambda context: WatchdogActor(context, assets, rules.session_id, rules.watchdog, log),
-        )
+            addresses.WATCHDOG: lambda context: WatchdogActor(context, assets, rules.session_id, rules.watchdog, log),
+        }
+        for address, make in makes.items():
+            cell = self._system.cells[address]
+            cell.spec = msgspec.structs.replace(cell.spec, make=make)  # before: it may die of something else meanwhile
+            self._system.ask(address, change, HEARD_WITHIN_S)
 
     # -- replacing actors ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,35 +14,43 @@ import httpx
 import typer
 from loguru import logger
 
+from actors.execution_live import LiveSession
 from actors.market import MarketRules
 from actors.notifier import Post
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from cli.client import conninfo_of
 from cli.control import Control
-from cli.database import Database, open_database
+from cli.database import Database, SessionTerms, open_database
 from cli.dump import Dumper
 from cli.exchange import Endpoints, Exchange
+from cli.exit_codes import EXIT_ESCALATED, EXIT_LEASE_LOST
 from cli.heartbeat import HeartbeatFile
+from cli.keeping import Keeping
+from cli.live_trading import Live, open_live, wallet_of
 from cli.live_venues import Patience, live_venues
+from cli.model_line import ModelLine
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
 from cli.rollback import Rollback
 from cli.screen import Screen
 from cli.status_report import Process
 from cli.wiring import Rules, Services, Venues, assemble, start_all, warm_policy
+from cli.wiring import Trading as ExecutionTrading
 from config.load import ConfigError, load_settings
 from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
 from core.errors import TransientError
 from core.records import Record
 from core.runtime.clock import SystemClock
+from core.runtime.gate import GateCell
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
 from core.trading.limits import OpenLimits
+from core.trading.money import decimal
 from models.checkpoint import fresh_weights, load_weights
 from storage.queries import Session
+from venues.polymarket.fills import VENUE
 
-EXIT_ESCALATED = 70
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a host that stops us, a terminal that is closed: all end in the same orderly way."""
 STOP_WITHIN_S = 2.5
@@ -52,7 +60,9 @@ SWITCH_INTERVAL_S = 0.0005
 
 def run(
     profile: Annotated[str | None, typer.Option(help="demo (embedded database and exchange) or real.")] = None,
-    mode: Annotated[str | None, typer.Option(help="paper; live and dual are refused in this version.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="paper, or live: real orders, refused without keys and an opt-in.")
+    ] = None,
     assets: Annotated[str | None, typer.Option(help="Assets to trade, such as BTC,ETH.")] = None,
     world: Annotated[
         str | None, typer.Option(help="Demo world: lagged (pays more than the real one) or today.")
@@ -61,16 +71,23 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of the demo's world and of the actors.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Policy weights to trade with.")] = None,
     new_session: Annotated[bool, typer.Option("--new-session", help="Start a session instead of resuming.")] = False,
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="Refuse at once if another process trades, instead of waiting for its end."),
+    ] = False,
 ) -> None:
     """Start trading and resume the last session. Without options: paper money on the embedded exchange.
 
-    Stop with Ctrl-C. Exit codes: 0 stopped, 1 could not start, 2 bad settings, 70 gave up so that a host restarts it.
+    Stop with Ctrl-C. Exit codes: 0 stopped, 1 could not start, 2 bad settings, 70 gave up so that a host restarts it,
+    75 another process has taken over.
     """
     given = {"profile": profile, "mode": mode, "assets": assets, "world": world, "window_s": window_s}
-    overrides = {**given, "seed": seed, "weights": weights}
+    overrides = {**given, "seed": seed, "weights": weights, "lease_wait_s": 0.0 if no_wait else None}
     settings = load_settings(os.environ, overrides, PROJECT_ROOT / ".env")
-    if settings.mode != "paper":
-        raise ConfigError(f"mode {settings.mode}: real orders are not part of this version; use --mode paper")
+    if settings.mode == "dual":
+        raise ConfigError("mode dual: paper beside live is not part of this version; use --mode paper or --mode live")
+    if settings.mode == "live":
+        wallet_of(settings)  # what the settings lack is said before anything is started
     sys.exit(Trading(settings, new_session=new_session).run())
 
 
@@ -81,6 +98,8 @@ class Trading:
         self._settings = settings
         self._new_session = new_session
         self._stop = threading.Event()
+        self._gate = GateCell()
+        self._live: Live | None = None
         weights = settings.weights
         self._weights = fresh_weights(settings.seed) if weights is None else load_weights(weights)
 
@@ -117,49 +136,89 @@ class Trading:
             heartbeat.beat()
             screen.show(system)
             database.keep_alive()
+            if database.watch.lost is not None:
+                break
             if system.failure is not None:
                 logger.error("giving up: {}", system.failure)
                 return EXIT_ESCALATED
+        if database.watch.lost is not None:
+            logger.error("giving up: {}", database.watch.lost)
+            return EXIT_LEASE_LOST
         logger.info("stopping: no new orders, positions are kept")
+        self._gate.hold(None, "stopping", GateLevel.CLOSED)
         return 0
 
     def _open_database(self, ends: contextlib.ExitStack, screen: Screen) -> Database:
         screen.say("starting the database")
-        database = open_database(self._settings, new_session=self._new_session, ends=ends)
+        database = open_database(
+            self._settings,
+            new_session=self._new_session,
+            ends=ends,
+            gate=self._gate,
+            on_lost=lambda _reason: self._stop.set(),
+            report=screen.say,
+            terms=lambda: self._terms(ends, screen),
+        )
         session = database.session
         screen.say(f"{'resuming' if session.resumed else 'starting'} session {session.id}")
         return database
 
+    def _terms(self, ends: contextlib.ExitStack, screen: Screen) -> SessionTerms:
+        """Find the venues, and for live trading the account, before a session is resumed or started."""
+        settings = self._settings
+        self._endpoints = self._find_venues(ends, screen)
+        if settings.mode == "paper":
+            return SessionTerms("paper", settings.venue, settings.public())
+        screen.say("checking the account")
+        live = self._live = open_live(settings, self._endpoints.clob, self._endpoints.user_ws, SystemClock().now_ms)
+        ends.callback(live.close)
+        config = settings.public() | {"starting_cash_usd": str(decimal(live.cash_usd))}
+        return SessionTerms("live", f"{settings.venue}, {live.funder}", config)
+
+    def _trading(self, database: Database, log: Callable[[str], None]) -> ExecutionTrading | None:
+        if self._live is None:
+            return None
+        session = database.session
+        seen = LiveSession(session.id, session.started_at_ms // 1000, database.order_hashes())
+        return ExecutionTrading(VENUE, self._live.client(seen, log), live=True)
+
     def _start(self, ends: contextlib.ExitStack, screen: Screen, database: Database) -> ThreadedRuntime:
         settings, session = self._settings, database.session
-        venues = self._venues(ends, screen)
+        venues = self._venues()
         ends.callback(venues.close)
         system = ThreadedRuntime(
             SystemClock(),
             seed=settings.seed,
             lease_epoch=database.lease.epoch,
-            saved=database.saved_states(),
+            gate=self._gate,
             lane_width={"rest": 4, "policy": 1},
         )
         observer = Observer(system, session.id)
-        rules, services = self._rules(session), self._services(database)
+        keeping = Keeping(system, database, settings, self._weights)
+        rules, services = self._rules(session), self._services(database, keeping.models)
         assemble(system, rules, venues, services)
+        keeping.begin(ends)
         ends.callback(_stop_system, system)
         start_all(system)
-        self._take_commands(
-            ends, system, database, Operations(system, rules, venues, services, KNOWN_ASSETS, self._process(session))
-        )
+        operations = Operations(system, rules, venues, services, KNOWN_ASSETS, self._process(session))
+        self._take_commands(ends, system, database, operations, keeping)
         observer.announce()
         ends.enter_context(screen.live(system, session))
         gc.freeze()  # what start-up made stays: later collections need not walk it
         return system
 
     def _take_commands(
-        self, ends: contextlib.ExitStack, system: ThreadedRuntime, database: Database, operations: Operations
+        self,
+        ends: contextlib.ExitStack,
+        system: ThreadedRuntime,
+        database: Database,
+        operations: Operations,
+        keeping: Keeping,
     ) -> None:
         """Let operators in, over the database and by signal; out again before anything stops."""
         handlers = operations.handlers()
-        handlers["checkpoint rollback"] = Rollback(system, operations, database.session.id)
+        kept = keeping.models, keeping.refusal, keeping.keeper.copy
+        handlers |= Rollback(system, operations.restart, database.session.id, *kept).handlers()
         control = Control(lambda: conninfo_of(self._settings), database.lease.epoch, handlers, operations.tick)
         dumper = Dumper(system)
         for part in (control, dumper):
@@ -171,42 +230,47 @@ class Trading:
         now_ms = SystemClock().now_ms()
         return Process(session.id, settings.mode, settings.profile, os.getpid(), session.started_at_ms, now_ms)
 
-    def _venues(self, ends: contextlib.ExitStack, screen: Screen) -> Venues:
+    def _find_venues(self, ends: contextlib.ExitStack, screen: Screen) -> Endpoints:
         settings = self._settings
-        if settings.profile == "demo":
-            screen.say(f"starting the embedded exchange, world {settings.world}")
-            exchange = Exchange(
-                seed=settings.seed,
-                window_s=settings.window_s,
-                world=settings.world,
-                assets=KNOWN_ASSETS,  # what is not traded now may be added later
-                log_file=settings.state_dir / "exchange.log",
-                log=logger.info,
-            )
-            ends.callback(exchange.stop)
-            endpoints = exchange.start()
-        else:
-            endpoints = _public_endpoints(settings)
+        if settings.profile == "real":
+            return _public_endpoints(settings)
+        screen.say(f"starting the embedded exchange, world {settings.world}")
+        exchange = Exchange(
+            seed=settings.seed,
+            window_s=settings.window_s,
+            world=settings.world,
+            assets=KNOWN_ASSETS,  # what is not traded now may be added later
+            log_file=settings.state_dir / "exchange.log",
+            log=logger.info,
+            ledger=None if settings.mode == "paper" else settings.state_dir / "exchange-ledger.jsonl",
+            faults=settings.exchange_faults,
+        )
+        ends.callback(exchange.stop)
+        return exchange.start()
+
+    def _venues(self) -> Venues:
+        settings = self._settings
         patience = Patience(book_silence_s=settings.silence_s, flow_silence_s=settings.silence_s)
         clock = SystemClock()
-        return live_venues(endpoints, KNOWN_ASSETS, patience, clock.now_ms, routed=settings.profile == "real")
+        return live_venues(self._endpoints, KNOWN_ASSETS, patience, clock.now_ms, routed=settings.profile == "real")
 
-    def _services(self, database: Database) -> Services:
+    def _services(self, database: Database, models: ModelLine) -> Services:
         settings = self._settings
-        weights = self._weights
         hook = settings.discord_webhook_url
 
         def write(rows: Sequence[Record]) -> None:
             database.write(rows)
 
+        log = OneOfAKind()
         return Services(
             write=write,
-            load_weights=lambda: weights,
+            load_weights=models.weights,
             weights_source="fresh, untrained" if settings.weights is None else settings.weights.name,
             make_policy=warm_policy,
             post=None if hook is None else _discord(hook.get_secret_value()),
-            log=OneOfAKind(),
+            log=log,
             journal=database.journal,
+            trading=self._trading(database, log),
         )
 
     def _rules(self, session: Session) -> Rules:
@@ -217,7 +281,7 @@ class Trading:
             assets=settings.assets,
             window_s=settings.window_s,
             session_id=session.id,
-            starting_cash_usd=settings.starting_cash,
+            starting_cash_usd=settings.starting_cash if self._live is None else self._live.cash_usd,
             sizing=Sizing(
                 trade_size_usd=settings.trade_size,
                 slippage_ticks=settings.max_slippage_ticks,
@@ -269,6 +333,7 @@ def _public_endpoints(settings: Settings) -> Endpoints:
         "price_ws": settings.price_ws_url,
         "binance_rest": settings.binance_rest_url,
         "binance_ws": settings.binance_ws_url,
+        "user_ws": settings.user_ws_url,
     }
     missing = [name for name, url in urls.items() if url is None]
     if missing:

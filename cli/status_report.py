@@ -3,15 +3,19 @@
 Dollars, shares and prices are decimal strings, ages are seconds, moments are unix milliseconds.
 """
 
-from typing import TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from core.runtime.supervision import ActorReport
-from core.runtime.threaded import ThreadedRuntime
 from core.status import AssetStatus, FeedStatus, HoldingStatus, LearnerStatus, PortfolioStatus, RecorderStatus
 from core.trading.gate import GateLevel, GateState, level
 from core.trading.money import decimal
+
+if TYPE_CHECKING:  # `status` reads these values without the runtime
+    from core.runtime.supervision import ActorReport
+    from core.runtime.threaded import ThreadedRuntime
 
 View = TypeVar("View")
 

@@ -131,6 +131,10 @@ def _tail(status: Status) -> list[RenderableType]:
     if status.recorder is not None:
         written = f"database {status.recorder.written} rows, {status.recorder.queued} queued"
         parts.append(written if status.recorder.error is None else f"{written}, {status.recorder.error}")
+        if status.recorder.journal_error is not None:
+            parts.append(f"journal: {status.recorder.journal_error}")
+        if status.recorder.refused:
+            parts.append(f"{status.recorder.refused} refused batches in the journal folder wait for you")
     if status.learner is not None:
         parts.append(f"policy v{status.learner.version} ({status.learner.source})")
     lines: list[RenderableType] = [Text("; ".join(parts), style="dim")]

@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from actors import addresses
-from actors.db_writer import DbWriterActor, Journal, Write
+from actors.db_writer import DbWriterActor
 from actors.discovery import Calendar, DiscoveryActor
+from actors.execution import ExecutionClient
+from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorActor
 from actors.feed import BookFeedActor, FlowFeedActor
 from actors.learner import LearnerActor
 from actors.market import MarketActor, MarketRules, Policy
 from actors.notifier import NotifierActor, Post
 from actors.portfolio import PortfolioActor, Sizing
+from actors.states import state_of
 from actors.watchdog import WatchdogActor, WatchdogLimits
+from actors.write_jobs import Journal, Write
 from core.market.book import LocalBook
 from core.market.events import Kline
 from core.market.market import Market
@@ -43,6 +47,14 @@ class Venues(msgspec.Struct, frozen=True):
     """Lets go of pooled connections, once no worker uses them any more."""
 
 
+class Trading(msgspec.Struct, frozen=True):
+    """Who executes orders: the venue's name in the rows, what makes the client, whether its ledger is not our own."""
+
+    venue: str
+    make_client: Callable[[bytes, bool], ExecutionClient]
+    live: bool = False
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that was decided by settings; ages in real seconds, money in 1e-6."""
 
@@ -67,25 +79,37 @@ class Services(msgspec.Struct, frozen=True):
     post: Post | None
     log: Callable[[str], None]
     journal: Journal | None = None
+    trading: Trading | None = None
+    """None: on paper."""
 
 
 def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Services) -> None:
     """Add every actor in start order: what must last first, what decides last. Nothing is started."""
     log = services.log
+
+    trading = services.trading or paper_trading(rules)
     markets = tuple(addresses.market(asset) for asset in rules.assets)
 
     def add(address: Address, make: Callable[[Context], Actor]) -> None:
-        system.add(Spec(address, make))
+        system.add(Spec(address, make, state=state_of(address)))
 
     add(addresses.DB_WRITER, lambda context: DbWriterActor(context, services.write, log, services.journal))
     add(addresses.NOTIFIER, lambda context: NotifierActor(context, rules.session_id, services.post))
     add(
         addresses.PORTFOLIO,
-        lambda context: PortfolioActor(context, rules.session_id, rules.starting_cash_usd, rules.sizing, VENUE, log),
+        lambda context: PortfolioActor(
+            context,
+            rules.session_id,
+            rules.starting_cash_usd,
+            rules.sizing,
+            trading.venue,
+            log,
+            live=trading.live,
+        ),
     )
     add(
         addresses.EXECUTOR,
-        lambda context: ExecutorActor(context, rules.paper_latency_ms, rules.paper_book_age_ms, log),
+        lambda context: ExecutorActor(context, trading.make_client, log),
     )
     add(
         addresses.WATCHDOG,
@@ -103,6 +127,17 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
         for spec in asset_specs(asset, rules, venues, services):
             system.add(spec)
     system.on_retire = lambda asset, reason: _retire(system, asset, reason)
+
+
+def paper_trading(rules: Rules) -> Trading:
+    """Return execution against the books that are heard, with nobody else's ledger to agree with."""
+
+    def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
+        return PaperExecutionClient(
+            rules.paper_latency_ms, rules.paper_book_age_ms, saved, of_this_process=of_this_process
+        )
+
+    return Trading(VENUE, client)
 
 
 def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) -> list[Spec]:
@@ -132,6 +167,7 @@ def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) ->
                 context, asset, rules.session_id, rules.market, services.make_policy, services.log
             ),
             asset,
+            state=state_of(addresses.market(asset)),
         ),
     ]
 

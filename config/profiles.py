@@ -12,6 +12,7 @@ REAL: Mapping[str, object] = {
     "gamma_url": "https://gamma-api.polymarket.com",
     "clob_url": "https://clob.polymarket.com",
     "clob_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/market",
+    "user_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/user",
     "price_ws_url": "wss://ws-live-data.polymarket.com",
     "binance_rest_url": "https://fapi.binance.com",
     "binance_ws_url": "wss://fstream.binance.com",

@@ -14,7 +14,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
 STALE_FLOOR_S = 2.0
 DAY_S = 86_400
-SECRETS = frozenset(("database_url", "discord_webhook_url"))
+SECRETS = frozenset(("database_url", "discord_webhook_url", "private_key"))
+REAL_MONEY = "real-money"
+"""What has to be written out before an order with real money is sent."""
 
 Usd = Annotated[Decimal, Field(max_digits=14, decimal_places=6, allow_inf_nan=False)]
 Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s/@]+(/\S*)?$")]
@@ -27,7 +29,7 @@ class Settings(BaseSettings):
 
     profile: Literal["demo", "real"] = Field("demo", description="venues: demo (embedded exchange) or real (public)")
     mode: Literal["paper", "live", "dual"] = Field(
-        "paper", description="broker: paper; live and dual are refused in this version"
+        "paper", description="broker: paper, live (real orders) or dual (live, and paper beside it)"
     )
     assets: tuple[str, ...] = Field(KNOWN_ASSETS, description="tickers to trade, comma-separated: BTC,ETH,SOL,XRP")
     window_s: int = Field(
@@ -41,10 +43,19 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="postgresql://user:password@host:port/name; none for the embedded database"
     )
+    lease_wait_s: float = Field(
+        86_400.0,
+        ge=0,
+        le=86_400,
+        description="how long to wait while another process trades with this database, 0 to 86400 s; 0 refuses at once",
+    )
     gamma_url: Url | None = Field(None, description="Polymarket's market listings; none for the embedded exchange")
     clob_url: Url | None = Field(None, description="Polymarket's order book over HTTP; none for the embedded exchange")
     clob_ws_url: Url | None = Field(None, description="Polymarket's market websocket; none for the embedded exchange")
     price_ws_url: Url | None = Field(None, description="Polymarket's price websocket; none for the embedded exchange")
+    user_ws_url: Url | None = Field(
+        None, description="Polymarket's websocket of our account; none for the embedded exchange"
+    )
     binance_rest_url: Url | None = Field(None, description="Binance futures over HTTP; none for the embedded exchange")
     binance_ws_url: Url | None = Field(None, description="Binance futures websocket; none for the embedded exchange")
     starting_cash_usd: Usd = Field(
@@ -87,6 +98,23 @@ class Settings(BaseSettings):
     discord_webhook_url: SecretStr | None = Field(
         None, description="https:// address of a Discord webhook; none for no alerts"
     )
+    live_opt_in: str = Field("", description=f"{REAL_MONEY} in full, or live trading is refused")
+    private_key: SecretStr | None = Field(
+        None, description="key that signs orders: 0x and 64 hexadecimal digits; none for paper"
+    )
+    private_key_file: Path | None = Field(
+        None, description="file that holds the private key instead, readable by its owner alone"
+    )
+    funder: Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")] | None = Field(
+        None, description="address whose dollars are used: 0x and 40 hexadecimal digits; for live"
+    )
+    signature_type: Literal[0, 1, 2, 3] | None = Field(
+        None, description="how the funder's wallet signs: 0 plain, 1 proxy, 2 Safe, 3 deposit wallet; for live"
+    )
+    exchange_faults: str = Field(
+        "",
+        description="how the embedded exchange misbehaves: default, or a file with a fault plan; empty for not at all",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @classmethod
@@ -114,7 +142,12 @@ class Settings(BaseSettings):
             raise ValueError("each of them once, at least one, and no other")
         return value
 
-    @field_validator("state_dir", "weights")
+    @field_validator("signature_type", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("state_dir", "weights", "private_key_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else PROJECT_ROOT / value.expanduser()

@@ -14,6 +14,7 @@ from core.runtime.address import Address
 from core.runtime.message import Latest, Message, Money
 from core.trading.orders import Fill, Intent, Order
 from core.trading.positions import Position
+from core.trading.sizing import LOT_SHARES
 
 # -- market data: the newest replaces an unread older one -------------------------------------------------------------
 
@@ -69,8 +70,8 @@ class PositionPublished(Latest, frozen=True):
 
     @property
     def side(self) -> Side | None:
-        """The side held, None when flat."""
-        return None if self.position is None or self.position.shares == 0 else self.position.side
+        """The side held, None when flat; less than can be sold at all waits for settlement and is not counted."""
+        return None if self.position is None or self.position.shares < LOT_SHARES else self.position.side
 
     def conflation_key(self) -> Hashable:
         """One unread position per market."""
@@ -165,10 +166,15 @@ class CancelRequested(Message, frozen=True):
 
 
 class OrderReported(Money, frozen=True):
-    """An order changed: its new state and the fills since the last report."""
+    """An order changed: its new state and the fills since the last report, with what it came from.
+
+    News of a fill may come long after the order is closed and forgotten: then `intent` and `market` are needed.
+    """
 
     order: Order
     fills: tuple[Fill, ...]
+    intent: Intent
+    market: Market
 
 
 class TransitionRecorded(Money, frozen=True):
@@ -198,6 +204,12 @@ class CalendarRequested(Message, frozen=True):
     reply_to: Address
 
 
+class ViewsRequested(Message, frozen=True):
+    """A (re)started actor wants what a feed published last: it must not wait for the venue's next frame."""
+
+    reply_to: Address
+
+
 class WeightsRequested(Message, frozen=True):
     """A (re)started market actor wants the current weights."""
 
@@ -215,6 +227,23 @@ class OrderStatusRequested(Money, frozen=True):
     """A restarted portfolio holds a reservation for this order and does not know what became of it."""
 
     order: Order
+    intent: Intent
+    market: Market
+
+
+class HoldingsRequested(Message, frozen=True):
+    """The portfolio wants to know what the venue says we hold; the answer counts only while `revision` is current."""
+
+    revision: int
+    tokens: tuple[str, ...]
+
+
+class HoldingsReported(Message, frozen=True):
+    """What the venue says we hold: dollars, and shares by token; 1e-6."""
+
+    revision: int
+    cash_usd: int
+    shares: dict[str, int]
 
 
 class ResolutionSeen(Message, frozen=True):
@@ -225,11 +254,15 @@ class ResolutionSeen(Message, frozen=True):
 
 
 class RecorderPulse(Latest, frozen=True):
-    """How far the database is behind: `lag_s` is the age of the oldest row not committed."""
+    """How far the database is behind: `lag_s` is the age of the oldest row not committed, or of its silence.
+
+    `journal_error` says why the journal could not take over now.
+    """
 
     lag_s: float
     queued: int
     error: str | None
+    journal_error: str | None = None
 
 
 # -- storage, alerts --------------------------------------------------------------------------------------------------
@@ -261,6 +294,18 @@ class AssetRetiring(Message, frozen=True):
 
     asset: str
     reason: str
+
+
+class AssetAdded(Message, frozen=True):
+    """An operator lets an asset be traded, or keeps one that was being removed: look it up, watch it."""
+
+    asset: str
+
+
+class AssetRemoved(Message, frozen=True):
+    """An operator took an asset out of trading and its actors end: forget it."""
+
+    asset: str
 
 
 class Tick(Message, frozen=True):

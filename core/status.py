@@ -74,9 +74,11 @@ class LearnerStatus(msgspec.Struct, frozen=True):
 
 
 class RecorderStatus(msgspec.Struct, frozen=True):
-    """How far the database is behind."""
+    """How far the database is behind; `refused` counts batches set aside for a person, `error` is why it waits."""
 
     queued: int
     lag_s: float
     written: int
     error: str | None
+    journal_error: str | None = None
+    refused: int = 0

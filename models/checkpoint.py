@@ -1,14 +1,17 @@
-"""Weights on disk in the reference's format: `NAME.safetensors`, and `NAME_stats.npz` beside it."""
+"""Weights on disk in the reference's format (`NAME.safetensors`, `NAME_stats.npz` beside it), and as a checkpoint."""
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 
 from core.market.action import Action
 from core.market.features import HISTORY_STATES, REFERENCE_FEATURES, FeatureSchema
+from core.runtime.checkpoint import StateFormat, UnreadableStateError
 from models.architecture import ENCODER_OUTPUT, NETWORKS, tensor_shapes
 from models.weights import TrainingStats, Weights, WeightsError
 
@@ -18,6 +21,66 @@ UNTRAINED_HOLD_BIAS = 3.5
 
 _STATS_FIELDS = TrainingStats.__struct_fields__
 _OPTIONAL_STATS = {"gamma", "buffer_size"}
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """A model's checkpoint: weights as a safetensors file's bytes, and where they come from.
+
+    `given_sha256` is the checksum of the weights that the settings named when this line of generations began; it goes
+    on from generation to generation, so that a start can tell a new file from one it has already learnt from.
+    """
+
+    weights: bytes
+    weights_sha256: str
+    source: str
+    version: int
+    given_sha256: str
+    parent_sha256: str | None = None
+
+
+MODEL = StateFormat(1, ModelState)
+"""The layout of a model's checkpoint; an older one that is known is upgraded, an unknown one refused by name."""
+
+
+def model_payload(
+    weights: Weights, *, source: str, given_sha256: str | None = None, parent_sha256: str | None = None
+) -> bytes:
+    """Return the payload of a checkpoint (of schema `MODEL.version`) with these weights and their lineage.
+
+    Args:
+        weights: what is stored.
+        source: where they come from, for people: a file's name, `untrained, seed 0`, `update 12`.
+        given_sha256: of the weights this line began with; None when it is these.
+        parent_sha256: of the weights they were made from, if any.
+    """
+    data = weights.to_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return msgspec.msgpack.encode(
+        ModelState(data, digest, source, weights.version, given_sha256 or digest, parent_sha256)
+    )  # fmt: skip
+
+
+def read_model(schema_version: int, payload: bytes) -> tuple[Weights, ModelState]:
+    """Return the weights of a model's checkpoint and its lineage.
+
+    Raises:
+        UnreadableStateError: its layout is unknown or does not decode.
+        WeightsError: the weights in it are damaged, or of another network or feature schema.
+    """
+    state = msgspec.msgpack.decode(MODEL.read(schema_version, payload), type=ModelState)
+    if hashlib.sha256(state.weights).hexdigest() != state.weights_sha256:
+        raise WeightsError(f"the weights of {state.source} do not have their checksum")
+    return Weights.from_bytes(state.weights, source=state.source), state
+
+
+def regiven(schema_version: int, payload: bytes, newest_version: int, newest: bytes) -> bytes:
+    """Return a model's payload as one of the line of `newest`; unchanged where either cannot be read."""
+    try:
+        state = msgspec.msgpack.decode(MODEL.read(schema_version, payload), type=ModelState)
+        line = msgspec.msgpack.decode(MODEL.read(newest_version, newest), type=ModelState)
+    except UnreadableStateError:
+        return payload
+    return msgspec.msgpack.encode(msgspec.structs.replace(state, given_sha256=line.given_sha256))
 
 
 def load_weights(path: Path) -> Weights:

@@ -21,7 +21,10 @@ LONGEST_HEADER = 4096
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """One row of `checkpoints` without its payload; `sound` tells whether the payload still has its checksum."""
+    """One row of `checkpoints` without its payload; `sound` tells whether the payload still has its checksum.
+
+    `quarantined` is the reason why no actor starts from it, None where nothing is known against it.
+    """
 
     kind: Kind
     name: str
@@ -31,6 +34,12 @@ class Generation(msgspec.Struct, frozen=True):
     sound: bool
     size_bytes: int
     created_at_ms: int
+    quarantined: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a start would take it."""
+        return self.sound and self.quarantined is None
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -50,6 +59,7 @@ def generations(connection: Connection, name: str | None = None, kind: str | Non
     rows = _rows(
         connection,
         "SELECT kind, name, generation, schema_version, sha256, length(payload) AS size, created_at,"
+        " CASE WHEN quarantined_at IS NOT NULL THEN coalesce(quarantine_reason, 'no reason given') END AS quarantined,"
         " sha256 = encode(sha256(payload), 'hex') AS sound FROM checkpoints"
         " WHERE (%(name)s::text IS NULL OR name = %(name)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
         " ORDER BY kind, name, generation DESC",
@@ -66,9 +76,53 @@ def generations(connection: Connection, name: str | None = None, kind: str | Non
             sound=row["sound"],
             size_bytes=row["size"],
             created_at_ms=unix_ms(row["created_at"]),
+            quarantined=row["quarantined"],
         )
         for row in rows
     ]
+
+
+def quarantine(connection: Connection, kind: Kind, name: str, generation: int, reason: str) -> None:
+    """Mark a generation as one that no actor may start from; it stays, and `checkpoints list` shows the reason.
+
+    Raises:
+        TransientError, FatalError: as every query does.
+    """
+    with database_errors():
+        connection.execute(
+            "UPDATE checkpoints SET quarantined_at = now(), quarantine_reason = %s"
+            " WHERE kind = %s AND name = %s AND generation = %s AND quarantined_at IS NULL",
+            (reason, kind, name, generation),
+        )
+
+
+def upload(connection: Connection, kind: Kind, schema_version: int, payload: bytes) -> int:
+    """Leave a checkpoint for the running process to take, and return its number; forgotten ones go after an hour."""
+    with database_errors(), connection.transaction():
+        connection.execute("DELETE FROM checkpoint_uploads WHERE uploaded_at < now() - interval '1 hour'")
+        row = connection.execute(
+            "INSERT INTO checkpoint_uploads (kind, schema_version, payload) VALUES (%s, %s, %s) RETURNING id",
+            (kind, schema_version, payload),
+        ).fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise FatalError("the upload was not stored: run `migrate`")
+    return row[0]
+
+
+def take_upload(connection: Connection, number: int) -> tuple[Kind, int, bytes]:
+    """Return and remove what was left under `number`: kind, schema version, payload.
+
+    Raises:
+        RejectedError: there is nothing.
+    """
+    rows = _rows(
+        connection,
+        "DELETE FROM checkpoint_uploads WHERE id = %(id)s RETURNING kind, schema_version, payload",
+        id=number,
+    )
+    if not rows:
+        raise RejectedError(f"upload {number} is gone: import the file again")
+    return rows[0]["kind"], rows[0]["schema_version"], bytes(rows[0]["payload"])
 
 
 def payload_of(connection: Connection, chosen: Generation) -> bytes:
@@ -105,9 +159,9 @@ def older(found: Sequence[Generation], generation: int | None) -> Generation:
     if not found:
         raise RejectedError("there is no checkpoint of that name: `checkpoints list` shows them")
     name = found[0].name
-    have = ", ".join(f"{each.generation}{'' if each.sound else ' (damaged)'}" for each in found)
+    have = ", ".join(f"{each.generation}{_ill(each)}" for each in found)
     if generation is None:
-        chosen = next((each for each in found[1:] if each.sound), None)
+        chosen = next((each for each in found[1:] if each.usable), None)
     else:
         chosen = next((each for each in found if each.generation == generation), None)
     if chosen is None:
@@ -170,6 +224,12 @@ def read_file(path: Path) -> tuple[Header, bytes]:
     if _digest(payload) != header.sha256:
         raise FatalError(f"{path} was changed or damaged: its content has another checksum; export it again")
     return header, payload
+
+
+def _ill(each: Generation) -> str:
+    if each.sound:
+        return "" if each.quarantined is None else " (quarantined)"
+    return " (damaged)"
 
 
 def _digest(payload: bytes) -> str:

@@ -120,6 +120,8 @@ class EmbeddedServer:
         if running is not None and running.serves(self.data_dir):
             adopted = self._adopted(running)
             if adopted is not None:
+                if self._child is not None and self._child.poll() is not None:
+                    self._child = None  # ours has died, this one is somebody else's child
                 return adopted
             self._halt(running)
         if running is not None:

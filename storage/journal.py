@@ -15,9 +15,12 @@ from core.errors import FatalError, TransientError
 from core.records import Record
 from storage.journal_format import decode_rows, encode_rows, entry_frame, entry_frames, header_frame, seed_of, unbroken
 from storage.journal_recovery import Confirmed, Recovery, Segment, segment_path, write_confirmed
+from storage.refused import refused_files, set_aside
 from storage.state_file import DISK, Disk, disk_errors, make_folder, write_all, write_file
 
 SEGMENT_BYTES = 8 * 1024 * 1024
+PROBE_BYTES = 64 * 1024
+"""Room that has to be left for the next entries."""
 
 
 def unix_now_ms() -> int:
@@ -137,6 +140,34 @@ class Journal:
                 while len(self._segments) > 1 and self._segments[0].last <= self._confirmed:
                     self._disk.remove(self._segments[0].path)
                     del self._segments[0]
+
+    @property
+    def refused(self) -> int:
+        """How many batches of rows were set aside and wait for a person."""
+        return len(refused_files(self.folder))
+
+    def set_aside(self, rows: Sequence[Record], reason: str) -> Path:
+        """Keep rows that the database refuses in a readable file beside the journal, and return its path.
+
+        Raises:
+            TransientError: when the disk refuses.
+        """
+        self._check_open()
+        return set_aside(self.folder, rows, reason, now_ms=self._now_ms(), disk=self._disk)
+
+    def probe(self) -> None:
+        """Find out whether the disk would take entries now.
+
+        Raises:
+            TransientError: when it would not.
+        """
+        self._check_open()
+        path = self.folder / ".probe"
+        with disk_errors(path, "write"):
+            try:
+                write_file(path, bytes(PROBE_BYTES), self._disk)
+            finally:
+                self._disk.remove(path)
 
     def close(self) -> None:
         """Let another process open the folder; what was acknowledged is on the disk already."""

@@ -14,6 +14,12 @@ from core.errors import FatalError, FuseboxError, RejectedError, TransientError
 OLDEST_SUPPORTED = 15
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 10
+RECONNECT_FOR_S = 1.0
+"""The pool's own pauses between attempts double without end: after ten minutes away, minutes more until the next one.
+It gives up instead, and whoever asks for a connection next makes it try again."""
+IDLE_TRANSACTION_TIMEOUT_S = 5
+"""A process that is stopped in the middle of a transaction must not keep its locks: a new holder of the lease waits."""
+CLOSE_WITHIN_S = 0.5
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -44,8 +50,8 @@ class Pool:
             yield connection
 
     def close(self) -> None:
-        """Close every connection and end the pool's threads."""
-        self._pool.close()
+        """Close every connection and end the pool's threads; one that hangs in a dead connection is left behind."""
+        self._pool.close(CLOSE_WITHIN_S)
 
 
 def open_pool(
@@ -69,7 +75,7 @@ def open_pool(
         max_size=max_connections,
         num_workers=1,
         timeout=connect_timeout_s,
-        reconnect_timeout=float("inf"),
+        reconnect_timeout=RECONNECT_FOR_S,
         configure=lambda connection: _configure(connection, statement_timeout_s),
         check=ConnectionPool.check_connection,
         open=False,
@@ -164,6 +170,7 @@ def _unreached(error: Exception, text: str) -> FuseboxError:
 def _configure(connection: Connection, statement_timeout_s: float) -> None:
     settings: tuple[tuple[LiteralString, str], ...] = (
         ("statement_timeout", str(int(statement_timeout_s * 1000))),
+        ("idle_in_transaction_session_timeout", str(IDLE_TRANSACTION_TIMEOUT_S * 1000)),
         ("TimeZone", "UTC"),
         ("application_name", "fusebox"),
     )

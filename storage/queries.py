@@ -118,8 +118,23 @@ def open_session(
     return Session(row["id"], mode, bool(found), unix_ms(row["started_at"]), row["config"])
 
 
+def open_order_hashes(connection: Connection, session_id: int) -> dict[str, str]:
+    """Return, by order id, the hashes of a session's orders that are not known to have ended.
+
+    Raises:
+        TransientError, FatalError: as every query does.
+    """
+    rows = _rows(
+        connection,
+        "SELECT o.id, o.order_hash FROM orders o JOIN intents i ON i.id = o.intent_id"
+        " WHERE i.session_id = %(session)s AND o.closed_at IS NULL AND o.order_hash IS NOT NULL",
+        session=session_id,
+    )
+    return {row["id"]: row["order_hash"] for row in rows}
+
+
 def latest_checkpoint(connection: Connection, kind: Literal["actor", "model"], name: str) -> Checkpoint | None:
-    """Return the newest generation whose content still has its checksum, None when there is none at all.
+    """Return the newest generation that is not in quarantine and still has its checksum, None when there is none.
 
     Raises:
         TransientError, FatalError: as every query does.
@@ -128,7 +143,7 @@ def latest_checkpoint(connection: Connection, kind: Literal["actor", "model"], n
     for row in _rows(
         connection,
         "SELECT generation, schema_version, sha256, payload, created_at FROM checkpoints"
-        " WHERE kind = %(kind)s AND name = %(name)s ORDER BY generation DESC",
+        " WHERE kind = %(kind)s AND name = %(name)s AND quarantined_at IS NULL ORDER BY generation DESC",
         kind=kind,
         name=name,
     ):

@@ -143,6 +143,20 @@ def read_newest(path: Path, *, report: Callable[[str], None], disk: Disk = DISK)
     return None
 
 
+def newest_number(path: Path) -> int:
+    """Return the number of the newest generation of `path`, sound or not; 0 when there is none. Takes no lock.
+
+    Above that of what `read_newest` returned a moment later, something newer was damaged, now or at an earlier reading.
+
+    Raises:
+        TransientError: when the disk does not let us look.
+    """
+    if not path.parent.is_dir():
+        return 0
+    with disk_errors(path, "look for"):
+        return max(_numbers(path, damaged=True), default=0)
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path, doing: str) -> Iterator[None]:
     """Turn what the operating system refuses into a TransientError that names the file."""

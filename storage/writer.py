@@ -86,10 +86,10 @@ REMOVE_POSITION = SQL(
     "DELETE FROM positions WHERE session_id = %(session_id)s AND asset = %(asset)s"
     " AND condition_id = %(condition_id)s AND side = %(side)s"
 )
-REMOVE_OLD_CHECKPOINTS = SQL(
-    "DELETE FROM checkpoints WHERE kind = %(kind)s AND name = %(name)s AND generation <= ("
-    "SELECT generation FROM checkpoints WHERE kind = %(kind)s AND name = %(name)s"
-    " ORDER BY generation DESC LIMIT 1 OFFSET %(kept)s)"
+REMOVE_OLD_CHECKPOINTS = SQL(  # those in quarantine are kept beside the others, not in their place
+    "DELETE FROM checkpoints WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
+    " (PARTITION BY quarantined_at IS NULL ORDER BY generation DESC) AS place FROM checkpoints"
+    " WHERE kind = %(kind)s AND name = %(name)s) AS placed WHERE place > %(kept)s)"
 )
 
 Row = dict[str, object]

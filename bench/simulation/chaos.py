@@ -25,6 +25,8 @@ from venues.transport import StreamClosed
 CRASHES_PER_MINUTE = 3
 """Deaths of one address within 60 s that are injected: fewer than the supervisor forgives, so none may escalate."""
 MINUTE_MS = 60_000
+AWAY_MS = 500
+"""How long a process that is killed at a chosen message stays away."""
 
 
 class Quiet:
@@ -32,6 +34,7 @@ class Quiet:
 
     def __init__(self) -> None:
         self.messages = 0
+        self.jobs = 0
         self.done: Counter[str] = Counter()
 
     def on_message(self, address: str, envelope: Envelope) -> HandlerFault | None:  # noqa: ARG002 -- a protocol's method
@@ -39,7 +42,9 @@ class Quiet:
         self.messages += 1
         return None
 
-    def on_work(self, address: str, key: str) -> WorkFault | None:  # noqa: ARG002, D102 -- a protocol's method
+    def on_work(self, address: str, key: str) -> WorkFault | None:  # noqa: ARG002 -- a protocol's method
+        """Count the job."""
+        self.jobs += 1
         return None
 
     def on_item(self, address: str, key: str) -> ItemFault | None:  # noqa: ARG002, D102 -- a protocol's method
@@ -87,10 +92,26 @@ class CrashAt(Quiet):
         return self._fault
 
 
+class OwnerCrashAt(Quiet):
+    """Lets the actor that waits for the reply of the run's n-th job die before it comes."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self._index = index
+
+    def on_work(self, address: str, key: str) -> WorkFault | None:
+        """Crash the owner of the chosen job."""
+        super().on_work(address, key)
+        if self.jobs != self._index:
+            return None
+        self.done["reply"] += 1
+        return OwnerCrash()
+
+
 class KillAt(Quiet):
     """Kills the process after the n-th message of the run."""
 
-    def __init__(self, index: int, away_ms: int = 500) -> None:
+    def __init__(self, index: int, away_ms: int = AWAY_MS) -> None:
         super().__init__()
         self._index = index
         self._away_ms = away_ms

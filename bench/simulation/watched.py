@@ -48,7 +48,6 @@ class WatchedRuntime(SteppedRuntime):
         self._own: dict[int, str] = {}
         self._delivering = ""
         self._gate_before = 0
-        self.gate_changes_by_zombies: list[str] = []
         self._last_saved: dict[str, tuple[int, bytes | None]] = dict(saved)
         self.ending = False
 
@@ -113,10 +112,12 @@ class WatchedRuntime(SteppedRuntime):
     def bury(self, target: str, envelope: Envelope, reason: str) -> None:
         """Check that only what may be lost is lost."""
         known = self._forget(envelope.sequence)
-        if known is not None and not self.ending and reason != LATE:
-            raise InvariantError(f"no message lost: {type(envelope.message).__name__} to {target}: {reason}")
-        if isinstance(envelope.message, Money) and reason != LATE and not self.ending:
-            raise InvariantError(f"no money message lost: {type(envelope.message).__name__} to {target}: {reason}")
+        if reason != LATE and not self.ending:
+            kind = type(envelope.message).__name__
+            if isinstance(envelope.message, Money):
+                raise InvariantError(f"no money message lost: {kind} to {target}: {reason}")
+            if known is not None:
+                raise InvariantError(f"no message lost: {kind} to {target}: {reason}")
         super().bury(target, envelope, reason)
 
     def step(self, until_ms: int | None = None) -> bool:
@@ -125,9 +126,9 @@ class WatchedRuntime(SteppedRuntime):
         return super().step(until_ms)
 
     def fenced(self, cell: Cell, incarnation: int, effects: int) -> None:
-        """Note where a replaced incarnation acted past its dropped effects."""
+        """Check that a replaced incarnation, whose effects were dropped, did not act past them."""
         if self.gate.state.sequence != self._gate_before:
-            self.gate_changes_by_zombies.append(f"{cell.spec.address} incarnation {incarnation}")
+            raise InvariantError(f"fencing: {cell.spec.address} incarnation {incarnation} changed the gate")
         super().fenced(cell, incarnation, effects)
 
     def unread(self) -> list[str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from core.runtime.actor import Actor
 from core.runtime.address import Address
+from core.runtime.checkpoint import Inherited, Offer, OlderState, Quarantined, StateFormat
 from core.runtime.context import Context
 from core.runtime.mailbox import Mailbox
 from core.runtime.message import Envelope, Money
@@ -15,6 +16,8 @@ from core.runtime.supervision import ActorReport, Life, RestartPolicy
 
 POISON_CRASHES = 3
 """A money message that crashed its reader this often shuts its asset."""
+OLDER_KEPT = 2
+"""Checkpoints before the newest that an incarnation is made from when it cannot be made from the newest."""
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -26,6 +29,7 @@ class Spec(msgspec.Struct, frozen=True):
     policy: RestartPolicy = RestartPolicy()
     budget_s: float = 2.0
     start_budget_s: float = 60.0
+    state: StateFormat | None = None
 
 
 class Cell:
@@ -42,6 +46,11 @@ class Cell:
         self.last_failure: str | None = None
         self.generation: int = 0 if saved is None else saved[0]
         self.saved: bytes | None = None if saved is None else saved[1]
+        self.saved_as = self.generation
+        self.stored_as = 0
+        self.older: deque[OlderState] = deque(maxlen=OLDER_KEPT)
+        self.offer: Offer | None = None
+        self.quarantined: deque[Quarantined] = deque()
         self.busy_since_ms: float | None = None
         self.current: Envelope | None = None
         self.last_message_ms: float | None = None
@@ -50,6 +59,23 @@ class Cell:
         self.receipts = 0
         self._uncovered: deque[tuple[int, Envelope]] = deque()
         self._crashes_on: dict[int, int] = {}
+
+    def inherit(self, left: Inherited) -> None:
+        """Take over what an earlier process left, before the first start."""
+        self.generation, self.saved, self.saved_as = left.generation, left.state, left.of
+        self.stored_as = left.of if left.stored else 0
+        self.older.extend(left.older)
+
+    def left(self) -> Inherited:
+        """Return what this address leaves behind, for the day it is taken again."""
+        return Inherited(self.generation, self.saved, self.saved_as, stored=False, older=tuple(self.older))
+
+    def save(self, generation: int, state: bytes) -> None:
+        """Take a new checkpoint; the one it replaces stays within reach."""
+        if self.saved is not None:
+            self.older.appendleft(OlderState(self.saved_as, self.saved))
+        self.generation = self.saved_as = generation
+        self.saved = state
 
     def receipt(self) -> int:
         """Number the message that is about to be handled, in the order in which this address handles them."""

@@ -9,16 +9,23 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from core.trading.gate import GateLevel, GateState, OrderKind, level, permits, with_hold, without_hold
+from core.trading.gate import STRICTEST, GateLevel, GateState, OrderKind, level, permits, with_hold, without_hold
 
 
 class GateCell:
-    """Holds the gate's state. `observer` hears every change, under no lock."""
+    """Holds the gate's state. `observer` hears every change, under no lock.
 
-    def __init__(self, state: GateState | None = None) -> None:
+    `fence`, if set, says how far the gate is shut beyond its holds at the moment of asking: what only a clock can tell
+    to a process that was stopped. It is called under the gate's lock and must only compute. `now_ms` notes when a hold
+    was set, where somebody will read that.
+    """
+
+    def __init__(self, state: GateState | None = None, now_ms: Callable[[], int] | None = None) -> None:
         self._lock = threading.Lock()
         self._state = state if state is not None else GateState()
+        self._now_ms = now_ms
         self.observer: Callable[[GateState], None] | None = None
+        self.fence: Callable[[], GateLevel] | None = None
 
     @property
     def state(self) -> GateState:
@@ -27,15 +34,17 @@ class GateCell:
 
     def level(self, asset: str | None = None) -> GateLevel:
         """Return the level that applies to `asset`, or the global one."""
-        return level(self._state, asset or "")
+        held = level(self._state, asset or "")
+        return held if self.fence is None else max(held, self.fence())
 
     def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
         """Add a hold for one asset (or globally with scope None) and return whether anything changed."""
-        return self._change(lambda state: with_hold(state, scope, reason, at))
+        at_ms = 0 if self._now_ms is None else self._now_ms()
+        return self.change(lambda state: with_hold(state, scope, reason, at, set_at_ms=at_ms))
 
     def release(self, scope: str | None, reason: str) -> bool:
         """Remove a hold and return whether anything changed."""
-        return self._change(lambda state: without_hold(state, scope, reason))
+        return self.change(lambda state: without_hold(state, scope, reason))
 
     def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
         """Call `hand_over(sequence)` under the gate's lock if the gate permits; None when it refuses.
@@ -43,13 +52,15 @@ class GateCell:
         `hand_over` must only pass the order on (to a socket, a worker, the paper broker), never wait for an answer.
         """
         with self._lock:
-            if not permits(self._state, asset, kind):
+            fenced = GateLevel.OPEN if self.fence is None else self.fence()
+            if not permits(self._state, asset, kind) or fenced > STRICTEST[kind]:
                 return None
             sequence = self._state.sequence
             hand_over(sequence)
             return sequence
 
-    def _change(self, change: Callable[[GateState], GateState]) -> bool:
+    def change(self, change: Callable[[GateState], GateState]) -> bool:
+        """Apply a rule to all holds in one step, under the lock, and return whether anything changed."""
         with self._lock:
             before = self._state
             self._state = change(before)

@@ -73,12 +73,8 @@ class Host(pykka.ThreadingActor):
 
     def next_envelope(self) -> Envelope | None:
         """Return the next envelope; None when there is none to wait for (fenced, or drained after a stop)."""
-        while self.cell.incarnation == self.number:
+        while self.cell.incarnation == self.number:  # only one that is busy is fenced, so never one that waits here
             envelope = self.cell.mailbox.take(0.0 if self.cell.draining else None)
-            if self.cell.incarnation != self.number:
-                if envelope is not None:
-                    self.cell.mailbox.put_back([envelope])
-                break
             if envelope is not None or self.cell.draining:
                 return envelope
         return None
@@ -89,11 +85,10 @@ class Host(pykka.ThreadingActor):
         try:
             self._incarnation = self.system.make(self.cell)
             self._incarnation.start()
-        except BaseException as error:  # noqa: BLE001 -- a death of any kind is the supervisor's to judge
-            self._die(error, None, "on_start")
-        else:
             self._idle()
             self.system.started(self.cell, self.number)
+        except BaseException as error:  # noqa: BLE001 -- a death of any kind is the supervisor's to judge
+            self._die(error, None, "on_start")
 
     def _handle_receive(self, envelope: Envelope | None) -> None:
         if envelope is None:
@@ -117,8 +112,8 @@ class Host(pykka.ThreadingActor):
             self._die(error, envelope, "receive")
             return
         self._idle()
-        if isinstance(envelope.reply, Future) and not envelope.reply.done():
-            envelope.reply.set_result(result)
+        if self.cell.incarnation == self.number and isinstance(envelope.reply, Future):
+            envelope.reply.set_result(result)  # the asker of one that was fenced has been told so
 
     def on_stop(self) -> None:
         """Run the actor's `on_stop`; pykka calls this after the last message."""
@@ -135,7 +130,7 @@ class Host(pykka.ThreadingActor):
 
     def _idle(self) -> None:
         if self.cell.incarnation == self.number:
-            self.cell.busy_since_ms = None
+            self.cell.busy_since_ms = self.cell.current = None
             self.cell.last_message_ms = self.system.clock.monotonic_ms()
 
     def _die(self, error: BaseException, envelope: Envelope | None, where: str) -> None:

@@ -83,7 +83,7 @@ class Incarnation:
         return generation
 
     def _save(self, generation: int, state: bytes, covered: int) -> None:
-        self._cell.generation, self._cell.saved = generation, state
+        self._cell.save(generation, state)
         self._covered = covered
 
     def acknowledge(self, receipt: int) -> None:
@@ -138,3 +138,4 @@ class Incarnation:
             if self._covered:
                 self._cell.cover(self._covered)
                 self._covered = 0
+            self._cell.busy_since_ms = self._cell.current = None  # in time: from here on it cannot be found hung

@@ -7,6 +7,7 @@ most one per sender, type and conflation key: a newer one takes the unread one's
 import threading
 from collections import deque
 from collections.abc import Hashable, Iterable
+from itertools import islice
 
 from core.runtime.address import RUNTIME
 from core.runtime.message import Control, Envelope, Latest
@@ -30,17 +31,23 @@ class Mailbox:
         self._control: deque[Envelope] = deque()
         self._ordered: deque[_Slot] = deque()
         self._latest: dict[Hashable, _Slot] = {}
+        self._closed = False
 
-    def put(self, envelope: Envelope) -> None:
-        """Add an envelope to the lane that its message's kind asks for."""
+    def put(self, envelope: Envelope) -> bool:
+        """Add an envelope to the lane that its message's kind asks for; False, and nothing, when nobody will read it.
+
+        The answer and the closing are under one lock: what was taken in is read or returned by `close`, never neither.
+        """
         message = envelope.message
         with self._condition:
+            if self._closed:
+                return False
             if isinstance(message, Latest):
                 key = (envelope.sender.name, type(message), message.conflation_key())
                 waiting = self._latest.get(key)
                 if waiting is not None:
                     waiting.envelope = envelope
-                    return
+                    return True
                 slot = self._latest[key] = _Slot(envelope, key)
                 self._ordered.append(slot)
             elif isinstance(message, Control):
@@ -48,6 +55,7 @@ class Mailbox:
             else:
                 self._ordered.append(_Slot(envelope, None))
             self._condition.notify()
+            return True
 
     def put_back(self, envelopes: Iterable[Envelope]) -> None:
         """Put envelopes that must be delivered again ahead of everything ordered, keeping their own order."""
@@ -68,6 +76,27 @@ class Mailbox:
             if slot.key is not None:
                 del self._latest[slot.key]
             return slot.envelope
+
+    def close(self) -> list[Envelope]:
+        """Take nothing in any more and return all that was unread, in the order in which it would have been read."""
+        with self._condition:
+            self._closed = True
+            left = [*self._control, *(slot.envelope for slot in self._ordered)]
+            self._control.clear()
+            self._ordered.clear()
+            self._latest.clear()
+            return left
+
+    def open(self) -> None:
+        """Take messages in again: there will be a reader."""
+        with self._condition:
+            self._closed = False
+
+    def first(self, most: int) -> list[Envelope]:
+        """Return up to `most` unread envelopes in the order in which they will be read, without taking them."""
+        with self._condition:
+            waiting = [*islice(self._control, most), *(slot.envelope for slot in islice(self._ordered, most))]
+            return waiting[:most]
 
     def wake(self) -> None:
         """Let a waiting reader look again, although nothing was put."""

@@ -22,6 +22,8 @@ from core.runtime.supervision import RestartRequestedError
 from core.runtime.system import ActorSystem
 
 Action = Callable[[], None]
+ACTORS_OWN = (Exception, SystemExit, GeneratorExit)
+"""What ends the actor that raised it. All else ends the run: Ctrl-C, an auditor that found a broken promise."""
 
 
 class SteppedRuntime(ActorSystem):
@@ -122,14 +124,9 @@ class SteppedRuntime(ActorSystem):
     def stop(self) -> None:
         """Stop all actors in reverse start order, each drained before the next."""
         for cell in reversed(list(self.cells.values())):
-            if cell.life not in ("starting", "running"):
-                continue
-            cell.life = "stopping"
-            self._release(cell)
-            cell.mailbox.put(self.envelope(Stop()))
-            self._ready(cell)
-            while cell.life == "stopping" and self.step():
-                pass
+            if self.begin_stop(cell):
+                while cell.life not in ("stopped", "retired") and self.step():
+                    pass
 
     def _handle(self, cell: Cell, incarnation: Incarnation, envelope: Envelope) -> None:
         if isinstance(envelope.message, Stop):
@@ -149,9 +146,7 @@ class SteppedRuntime(ActorSystem):
             if fault is not None:
                 _crash(incarnation, envelope, fault)
             incarnation.handle(envelope)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
+        except ACTORS_OWN as error:
             incarnation.discard()
             self._alive.pop(cell, None)
             self.died(cell, incarnation.incarnation, error, envelope, "receive")
@@ -172,7 +167,7 @@ class SteppedRuntime(ActorSystem):
         def wake() -> None:
             try:
                 incarnation.handle(envelope)
-            except Exception:  # noqa: BLE001 -- nobody waits for a zombie
+            except ACTORS_OWN:  # nobody waits for a zombie
                 incarnation.discard()
 
         self._at(self._now_ms + budget_ms, replace)
@@ -182,7 +177,7 @@ class SteppedRuntime(ActorSystem):
         del self._alive[cell]
         try:
             incarnation.finish()
-        except Exception as error:  # noqa: BLE001 -- seen by the supervisor
+        except ACTORS_OWN as error:
             self.died(cell, incarnation.incarnation, error, None, "on_stop")
         else:
             self.ended(cell, incarnation.incarnation)
@@ -200,9 +195,9 @@ class SteppedRuntime(ActorSystem):
                 alive = self.make(cell)
                 if self._faults is not None and self._faults.on_start(cell.spec.address.name, incarnation):
                     alive.actor.on_start()
-                    raise InjectedCrashError("crashed on purpose in on_start")  # noqa: TRY301 -- as if the actor did
+                    raise InjectedCrashError("crashed on purpose in on_start")
                 alive.start()
-            except Exception as error:  # noqa: BLE001 -- seen by the supervisor
+            except ACTORS_OWN as error:
                 self.died(cell, incarnation, error, None, "on_start")
                 return
             self._alive[cell] = alive
@@ -243,11 +238,11 @@ class SteppedRuntime(ActorSystem):
             fault = None if self._faults is None else self._faults.on_work(cell.spec.address.name, key)
             try:
                 if isinstance(fault, Failure) and not fault.ran:
-                    raise fault.error  # noqa: TRY301 -- in place of what the job would have raised
+                    raise fault.error
                 result: object = WorkDone(key, job())
                 if isinstance(fault, Failure):
                     result = WorkFailed(key, fault.error)
-            except Exception as error:  # noqa: BLE001 -- the actor that asked for the work judges its failure
+            except ACTORS_OWN as error:  # the actor that asked for the work judges its failure
                 result = WorkFailed(key, error)
             if isinstance(fault, OwnerCrash):
                 self._kill(cell, incarnation, f"crashed on purpose while {key!r} was at work")

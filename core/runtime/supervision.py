@@ -57,7 +57,7 @@ Life = Literal["new", "starting", "running", "backoff", "stopping", "stopped", "
 class SystemEvent(msgspec.Struct, frozen=True):
     """A transition in the life of an actor, for logs, health events and alerts."""
 
-    kind: Literal["started", "crashed", "hung", "replaced", "retired", "stopped", "failed"]
+    kind: Literal["started", "crashed", "hung", "replaced", "quarantined", "retired", "stopped", "failed"]
     address: str
     incarnation: int
     detail: str

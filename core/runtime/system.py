@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import abc
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -14,15 +14,17 @@ from core.errors import FatalError, RejectedError, TransientError
 from core.runtime.address import OUTSIDE, RUNTIME, Address
 from core.runtime.board import StatusBoard
 from core.runtime.cell import Cell, Spec
+from core.runtime.checkpoint import Inherited
 from core.runtime.clock import Clock
 from core.runtime.gate import GateCell
 from core.runtime.incarnation import Incarnation
 from core.runtime.message import Envelope, Latest, Restart, Stop
-from core.runtime.stream import Stream
+from core.runtime.provided import Provided
+from core.runtime.restoring import constructed
 from core.runtime.supervision import (
     ActorReport,
     DeadLetter,
-    RestartAfter,
+    Escalate,
     RestartRequestedError,
     SystemEvent,
     after_crash,
@@ -31,7 +33,7 @@ from core.runtime.supervision import (
 DEAD_LETTERS_KEPT = 1000
 
 
-class ActorSystem(abc.ABC):
+class ActorSystem(Provided):
     """Cells by address and everything that happens to them. Subclasses decide what runs where and when.
 
     Args:
@@ -59,10 +61,12 @@ class ActorSystem(abc.ABC):
         self.cells: dict[Address, Cell] = {}
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_count = 0
+        self._burying = threading.Lock()
         self.failure: str | None = None
         self.observers: list[Callable[[SystemEvent | DeadLetter], None]] = []
         self.on_retire: Callable[[str, str], None] | None = None
         self._saved = dict(saved or {})
+        self._inherited: dict[str, Inherited] = {}
         self._sequence = itertools.count(1)
         self._rng = np.random.Generator(np.random.PCG64([seed, 0x5EED]))
 
@@ -76,7 +80,14 @@ class ActorSystem(abc.ABC):
         """
         if spec.address in self.cells:
             raise FatalError(f"address {spec.address} is already taken")
-        self.cells[spec.address] = Cell(spec, self._saved.get(spec.address.name))
+        cell = self.cells[spec.address] = Cell(spec, self._saved.get(spec.address.name))
+        left = self._inherited.get(spec.address.name)
+        if left is not None:
+            cell.inherit(left)
+
+    def inherit(self, left: Mapping[str, Inherited]) -> None:
+        """Hand out what an earlier process left, by address name, to the actors that are added from now on."""
+        self._inherited.update(left)
 
     def start(self, address: Address) -> None:
         """Start the first (or, after a stop, the next) incarnation of an added address."""
@@ -87,6 +98,7 @@ class ActorSystem(abc.ABC):
             cell.incarnation += 1
             cell.life = "starting"
             cell.draining = False
+            cell.mailbox.open()
             cell.started_ms = self.clock.monotonic_ms()
         self._run(cell, cell.incarnation)
 
@@ -108,13 +120,12 @@ class ActorSystem(abc.ABC):
         """
         envelope = self.envelope(message, sender, incarnation)
         cell = self.cells.get(to)
-        if cell is None or cell.life in ("stopped", "retired"):
-            if cell is not None and isinstance(message, Latest):
-                return
-            self.bury(to.name, envelope, "no such address" if cell is None else f"actor is {cell.life}")
-            return
-        cell.mailbox.put(envelope)
-        self._ready(cell)
+        if cell is None:
+            self.bury(to.name, envelope, "no such address")
+        elif cell.mailbox.put(envelope):
+            self._ready(cell)
+        elif not isinstance(message, Latest):
+            self.bury(to.name, envelope, f"actor is {cell.life}")
 
     def envelope(
         self, message: object, sender: Address = RUNTIME, incarnation: int = 0, reply: object | None = None
@@ -151,8 +162,9 @@ class ActorSystem(abc.ABC):
         )
         if isinstance(envelope.reply, Future) and not envelope.reply.done():
             envelope.reply.set_exception(TransientError(f"{target} did not answer: {reason}"))
-        self.dead_letters.append(letter)
-        self.dead_letter_count += 1
+        with self._burying:
+            self.dead_letters.append(letter)
+            self.dead_letter_count += 1
         self._announce(letter)
 
     def fenced(self, cell: Cell, incarnation: int, effects: int) -> None:
@@ -164,8 +176,14 @@ class ActorSystem(abc.ABC):
     # -- life and death -----------------------------------------------------------------------------------------
 
     def make(self, cell: Cell) -> Incarnation:
-        """Construct the current incarnation; whatever `__init__` raises is that incarnation's crash."""
-        return Incarnation(self, cell)
+        """Construct the current incarnation; whatever `__init__` raises is that incarnation's crash.
+
+        Unless an older state helps: a checkpoint from which no actor can be made is set aside without a crash.
+        """
+        made, said = constructed(lambda: Incarnation(self, cell), cell)
+        if said is not None:
+            self._event("quarantined", cell, said)
+        return made
 
     def started(self, cell: Cell, incarnation: int) -> None:
         """Note that `on_start` returned."""
@@ -192,26 +210,54 @@ class ActorSystem(abc.ABC):
                 cell.crashes_s.append(now_s)
             verdict = cell.crashed_on(envelope)
         self._release(cell)
-        if wanted and not stopping:
+        if wanted:
             cell.restarts += 1
             self._event("replaced", cell, str(error))
-            self._launch(cell)
+            if stopping:
+                self._go_on_stopping(cell)
+            else:
+                self._restart(cell, incarnation)
             return
         subject = "" if envelope is None else f" on {type(envelope.message).__name__}"
         if envelope is not None and verdict is not None:
             self.bury(cell.spec.address.name, envelope, f"{verdict}: {cell.last_failure}")
         self._event("hung" if kind == "hung" else "crashed", cell, f"{cell.last_failure} ({kind}{subject})")
-        if stopping:
+        decision = after_crash(cell.spec.policy, list(cell.crashes_s), now_s, self._rng)
+        if stopping and (kind == "on_stop" or isinstance(decision, Escalate)):
             self._end(cell, "stopped")
+        elif stopping:
+            cell.restarts += 1
+            self._go_on_stopping(cell)
         elif verdict is not None and verdict != "crashed its reader":
             self._escalate(cell, verdict)
+        elif isinstance(decision, Escalate):
+            self._escalate(cell, decision.reason)
         else:
-            decision = after_crash(cell.spec.policy, list(cell.crashes_s), now_s, self._rng)
-            if isinstance(decision, RestartAfter):
-                cell.restarts += 1
-                self.after(decision.delay_s, lambda: self._restart(cell, incarnation))
-            else:
-                self._escalate(cell, decision.reason)
+            cell.restarts += 1
+            self.after(decision.delay_s, lambda: self._restart(cell, incarnation))
+
+    def begin_stop(self, cell: Cell) -> bool:
+        """Let an actor drain its mailbox and end; False when it has ended. One in backoff starts first, at once."""
+        with cell.lock:
+            if cell.life == "new":
+                self._end(cell, "stopped")  # nobody will read what was sent to it
+            if cell.life in ("stopped", "retired"):
+                return False
+            if cell.life == "backoff":
+                self._launch(cell)
+            cell.life = "stopping"
+            self._release(cell)
+            cell.mailbox.put(self.envelope(Stop()))
+        self._ready(cell)
+        return True
+
+    def _go_on_stopping(self, cell: Cell) -> None:
+        """Let a new incarnation drain what the one that died while stopping left, at once: a stop has a deadline."""
+        with cell.lock:
+            self._launch(cell)
+            cell.life = "stopping"
+        cell.mailbox.put(self.envelope(Stop()))
+        self._ready(cell)
 
     def restart(self, address: Address) -> None:
         """Replace an incarnation by the next one at an operator's wish, or start an actor that ended or was retired.
@@ -229,7 +275,7 @@ class ActorSystem(abc.ABC):
                 cell.crashes_s.clear()
                 self._launch(cell)
                 return
-        cell.mailbox.put(self.envelope(Restart(), OUTSIDE))
+            cell.mailbox.put(self.envelope(Restart(), OUTSIDE))
         self._ready(cell)
 
     def _restart(self, cell: Cell, after_incarnation: int) -> None:
@@ -266,7 +312,7 @@ class ActorSystem(abc.ABC):
             cell.life = "retired" if life == "retired" else "stopped"
             cell.busy_since_ms = None
         self._release(cell)
-        while (envelope := cell.mailbox.take()) is not None:
+        for envelope in cell.mailbox.close():
             if not isinstance(envelope.message, Stop):
                 self.bury(cell.spec.address.name, envelope, f"actor is {cell.life}")
 
@@ -278,41 +324,3 @@ class ActorSystem(abc.ABC):
     def _announce(self, event: SystemEvent | DeadLetter) -> None:
         for observer in self.observers:
             observer(event)
-
-    # -- what a runtime provides --------------------------------------------------------------------------------
-
-    @abc.abstractmethod
-    def _run(self, cell: Cell, incarnation: int) -> None:
-        """Let an incarnation run, from its construction on."""
-
-    @abc.abstractmethod
-    def _ready(self, cell: Cell) -> None:
-        """Note that a mailbox has something to read."""
-
-    @abc.abstractmethod
-    def _release(self, cell: Cell) -> None:
-        """Cancel the timers and close the streams of a cell whose incarnation is over."""
-
-    @abc.abstractmethod
-    def after(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Run `action` on the runtime's own thread after `delay_s`."""
-
-    @abc.abstractmethod
-    def set_timer(self, cell: Cell, incarnation: int, key: str, at_ms: int, message: object) -> None:
-        """Deliver `message` to the incarnation at wall time `at_ms`, replacing its timer of the same key."""
-
-    @abc.abstractmethod
-    def cancel_timer(self, cell: Cell, key: str) -> None:
-        """Forget a timer."""
-
-    @abc.abstractmethod
-    def start_work(self, cell: Cell, incarnation: int, key: str, job: Callable[[], object], lane: str) -> None:
-        """Run a job outside the actor and deliver its result."""
-
-    @abc.abstractmethod
-    def start_stream(self, cell: Cell, incarnation: int, key: str, stream: Stream) -> None:
-        """Run a stream outside the actor and deliver its items."""
-
-    @abc.abstractmethod
-    def stop_stream(self, cell: Cell, key: str) -> None:
-        """Close a stream, if it is open."""

@@ -14,7 +14,7 @@ from core.runtime.cell import Cell
 from core.runtime.clock import Clock, SystemClock
 from core.runtime.gate import GateCell
 from core.runtime.host import Host
-from core.runtime.message import Stop, StreamEnded, StreamItem, WorkDone, WorkFailed
+from core.runtime.message import StreamEnded, StreamItem, WorkDone, WorkFailed
 from core.runtime.stream import BlockingStream, Stream
 from core.runtime.system import ActorSystem
 from core.runtime.workers import Lane, Scheduler, StopEvent
@@ -23,6 +23,8 @@ STREAM_BACKLOG = 5_000
 """Unread items at which a stream is cut: its reader is too slow, and late market data is worse than a reconnect."""
 
 HANG_CHECK_S = 0.25
+LANES_END_WITHIN_S = 0.5
+"""Nobody is left to hear what a job comes to: one that hangs in a database must not use up the time to stop."""
 HUNG_LIMIT = 8
 """A hung thread cannot be ended; past this many the process gives up, so that its host starts a clean one."""
 
@@ -60,6 +62,7 @@ class ThreadedRuntime(ActorSystem):
         self._timer_ids = itertools.count(1)
         self._streams: dict[Cell, dict[str, StopEvent]] = {}
         self._ends = threading.Condition()
+        self._leaving: list[threading.Thread] = []
         self._failed = threading.Event()
         self.hung_threads = 0
         self._hung_limit = hung_limit
@@ -80,6 +83,7 @@ class ThreadedRuntime(ActorSystem):
         except BaseException as error:  # noqa: BLE001 -- a death that nobody sees to is worse than the end of the process
             self.fail(f"{host.cell.spec.address}: its death could not be handled: {error!r}")
         with self._ends:
+            self._leaving = [thread for thread in self._leaving if thread.is_alive()] + [threading.current_thread()]
             self._ends.notify_all()
 
     def _check_hangs(self) -> None:
@@ -92,15 +96,16 @@ class ThreadedRuntime(ActorSystem):
             with cell.lock:
                 if cell.incarnation != number or cell.busy_since_ms != since:
                     continue
+                # Under the lock until the fence stands: a handler that returns right now is either fenced, and its
+                # message comes again or is a dead letter, or was in time. It is never both, and never neither.
                 current, cell.current = cell.current, None
+                error = TransientError(f"busy for {(now_ms - since) / 1000:.1f} s, budget {budget_s:g} s")
+                self.died(cell, number, error, current, "hung")
             self.hung_threads += 1
             if self.hung_threads > self._hung_limit:
                 self.fail(
                     f"{self.hung_threads} threads hang for good, limit {self._hung_limit}: a new process has none"
                 )
-            error = TransientError(f"busy for {(now_ms - since) / 1000:.1f} s, budget {budget_s:g} s")
-            self.died(cell, number, error, current, "hung")
-            cell.mailbox.wake()
         self._scheduler.after(HANG_CHECK_S, self._check_hangs)
 
     def _ready(self, cell: Cell) -> None:
@@ -115,10 +120,8 @@ class ThreadedRuntime(ActorSystem):
         reply: Future[object] = Future()
         cell = self.cells.get(to)
         envelope = self.envelope(message, OUTSIDE, 0, reply)
-        if cell is None or cell.life in ("stopped", "retired"):
-            self.bury(to.name, envelope, "no such actor")
-        else:
-            cell.mailbox.put(envelope)
+        if cell is None or not cell.mailbox.put(envelope):
+            self.bury(to.name, envelope, "no such actor" if cell is None else f"actor is {cell.life}")
         try:
             return reply.result(timeout_s)
         except TimeoutError:
@@ -134,21 +137,16 @@ class ThreadedRuntime(ActorSystem):
         self._scheduler.stop()
         for lane in self._lanes.values():
             lane.stop()
-        stuck.extend(f"worker lane {name}" for name, lane in self._lanes.items() if not lane.join(deadline_s))
+        lanes_s = min(deadline_s, time.monotonic() + LANES_END_WITHIN_S)
+        stuck.extend(f"worker lane {name}" for name, lane in self._lanes.items() if not lane.join(lanes_s))
+        for thread in self._leaving:  # a thread's last act frees what MLX holds for it: undone, the exit aborts
+            thread.join(max(0.0, deadline_s - time.monotonic()))
         return stuck
 
     def stop_one(self, cell: Cell, deadline_s: float) -> bool:
         """Drain and stop one actor; return whether it ended by monotonic `deadline_s`."""
-        with cell.lock:
-            if cell.life in ("new", "stopped", "retired"):
-                return True
-            waiting = cell.life == "backoff"
-        if waiting:
-            self._restart(cell, cell.incarnation)
-        with cell.lock:
-            cell.life = "stopping"
-        self._release(cell)
-        cell.mailbox.put(self.envelope(Stop(), OUTSIDE))
+        if not self.begin_stop(cell):
+            return True
         with self._ends:
             return self._ends.wait_for(
                 lambda: cell.life in ("stopped", "retired"), max(0.0, deadline_s - time.monotonic())
@@ -166,6 +164,7 @@ class ThreadedRuntime(ActorSystem):
         if not self.stop_one(cell, time.monotonic() + timeout_s):
             return False
         del self.cells[address]
+        self.inherit({address.name: cell.left()})
         return True
 
     def fail(self, reason: str) -> None:

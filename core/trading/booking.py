@@ -30,6 +30,8 @@ from core.trading.positions import (
     with_fill,
 )
 
+RECONCILED = "reconciled"
+"""Exit reason of a position that the venue says we do not have."""
 REMEMBERED_MARKETS = 64
 """Settled markets whose fills are still recognised: a redelivered one must not count again."""
 
@@ -95,6 +97,24 @@ def settle(ledger: Ledger, condition_id: str, winner: Side, at_ms: int) -> tuple
     return _forgotten(ledger, condition_id, winner), trades
 
 
+def with_venue_shares(ledger: Ledger, key: str, shares: int, at_ms: int) -> Applied:
+    """Return the account holding `shares` (1e-6) of the position `key`, because that is what the venue has.
+
+    Nothing was paid or received that we know of, so the cost stays: it is the venue's word against our books, and the
+    difference shows as profit or loss when the position ends.
+    """
+    position = replace(ledger.positions[key], shares=shares, updated_ms=at_ms)
+    if shares == 0:
+        return Applied(*_ended(ledger, key, replace(position, exit_reason=RECONCILED)))
+    return Applied(replace(ledger, positions={**ledger.positions, key: position}))
+
+
+def with_venue_cash(ledger: Ledger, cash_usd: int) -> Ledger:
+    """Return the account with the venue's cash (1e-6): a deposit or a withdrawal, never a profit or a loss."""
+    moved = cash_usd - ledger.cash_usd
+    return replace(ledger, start_usd=ledger.start_usd + moved, cash_usd=cash_usd)
+
+
 def _moved(ledger: Ledger, fill: Fill, order: Order, intent: Intent, times: int) -> Ledger:
     """Apply the fill's cash, shares and use of the reservation once, or take them back with `times=-1`."""
     if times == 0:
@@ -110,7 +130,7 @@ def _moved(ledger: Ledger, fill: Fill, order: Order, intent: Intent, times: int)
         updated_ms=fill.filled_ms,
     )
     after = with_fill(position, fill, times)
-    if after.shares < 0:
+    if after.shares < 0 and settlement_of(ledger, order.condition_id) is None:  # what was paid out is taken back there
         raise RejectedError(f"fill {fill.id} leaves {after.shares} shares of {key}: reconcile with the venue")
     if fill.side == "SELL" and times > 0:
         after = with_exit(after, intent)

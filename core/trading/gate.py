@@ -1,5 +1,6 @@
 """The gate's rules: which holds lie on which asset, and what they still allow."""
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -21,7 +22,7 @@ class OrderKind(StrEnum):
     CANCEL = "CANCEL"
 
 
-_STRICTEST = {
+STRICTEST = {
     OrderKind.OPEN_ORDER: GateLevel.OPEN,
     OrderKind.REDUCE: GateLevel.REDUCE_ONLY,
     OrderKind.CANCEL: GateLevel.CLOSED,
@@ -30,11 +31,25 @@ _STRICTEST = {
 
 
 class Hold(msgspec.Struct, frozen=True, order=True):
-    """One reason to keep the gate shut; `scope` is an asset, or empty for all of them."""
+    """One reason to keep the gate shut; `scope` is an asset, or empty for all of them.
+
+    `detail` is for people; `set_by` is who, empty for the program itself, `set_at_ms` unix time, 0 where nobody looked
+    at a clock. In the assets of `softened_for` it counts as reduce-only at most: what is held there is to be sold.
+    """
 
     scope: str
     reason: str
     level: GateLevel
+    detail: str = ""
+    set_by: str = ""
+    set_at_ms: int = 0
+    softened_for: tuple[str, ...] = ()
+
+    def level_in(self, asset: str) -> GateLevel:
+        """Return how far this hold shuts the gate for `asset`; empty asks for what is traded in general."""
+        if self.scope not in ("", asset):
+            return GateLevel.OPEN
+        return min(self.level, GateLevel.REDUCE_ONLY) if asset in self.softened_for else self.level
 
 
 class GateState(msgspec.Struct, frozen=True):
@@ -46,24 +61,47 @@ class GateState(msgspec.Struct, frozen=True):
 
 def level(state: GateState, asset: str) -> GateLevel:
     """Return the strictest level among the holds on `asset` and on everything."""
-    return max((hold.level for hold in state.holds if hold.scope in ("", asset)), default=GateLevel.OPEN)
+    return max((hold.level_in(asset) for hold in state.holds), default=GateLevel.OPEN)
 
 
 def permits(state: GateState, asset: str, kind: OrderKind) -> bool:
     """Return whether a request of this kind may pass for `asset`."""
-    return level(state, asset) <= _STRICTEST[kind]
+    return level(state, asset) <= STRICTEST[kind]
 
 
-def with_hold(state: GateState, scope: str | None, reason: str, at_level: GateLevel) -> GateState:
+def with_hold(
+    state: GateState,
+    scope: str | None,
+    reason: str,
+    at_level: GateLevel,
+    *,
+    detail: str = "",
+    set_by: str = "",
+    set_at_ms: int = 0,
+) -> GateState:
     """Return `state` with the hold `(scope, reason)` at `at_level`; scope None is every asset, OPEN lifts the hold.
 
-    The same state, same sequence, comes back when nothing changes.
+    The same state, same sequence, comes back when nothing changes: who set a hold first, and when, stays.
     """
-    kept = [hold for hold in state.holds if (hold.scope, hold.reason) != (scope or "", reason)]
+    key = (scope or "", reason)
     if at_level is not GateLevel.OPEN:
-        kept.append(Hold(scope or "", reason, at_level))
-    holds = tuple(sorted(kept))
+        return with_holds(state, (Hold(*key, at_level, detail, set_by, set_at_ms),))
+    holds = tuple(hold for hold in state.holds if (hold.scope, hold.reason) != key)
     return state if holds == state.holds else GateState(holds, state.sequence + 1)
+
+
+def with_holds(state: GateState, holds: Iterable[Hold]) -> GateState:
+    """Return `state` with each of `holds` in the place of the one with its scope and reason, in one step.
+
+    One that shuts the gate exactly as far as the one that is there leaves it, and its author, alone.
+    """
+    kept = {(hold.scope, hold.reason): hold for hold in state.holds}
+    for hold in holds:
+        there = kept.get((hold.scope, hold.reason))
+        if there is None or (there.level, there.softened_for) != (hold.level, hold.softened_for):
+            kept[hold.scope, hold.reason] = hold
+    after = tuple(sorted(kept.values()))
+    return state if after == state.holds else GateState(after, state.sequence + 1)
 
 
 def without_hold(state: GateState, scope: str | None, reason: str) -> GateState:
@@ -76,10 +114,18 @@ def stricter(one: GateState, other: GateState) -> GateState:
 
     The sequence is the larger one, plus one where the union differs from the value it came with.
     """
-    levels: dict[tuple[str, str], GateLevel] = {}
+    kept: dict[tuple[str, str], Hold] = {}
     for hold in (*one.holds, *other.holds):
         key = (hold.scope, hold.reason)
-        levels[key] = max(hold.level, levels.get(key, GateLevel.OPEN))
-    holds = tuple(sorted(Hold(scope, reason, at) for (scope, reason), at in levels.items()))
+        kept[key] = hold if key not in kept else _stricter_of(kept[key], hold)
+    holds = tuple(sorted(kept.values()))
     newest = one if one.sequence >= other.sequence else other
     return newest if holds == newest.holds else GateState(holds, newest.sequence + 1)
+
+
+def _stricter_of(one: Hold, other: Hold) -> Hold:
+    if one.level is not other.level:
+        return max(one, other, key=lambda hold: hold.level)
+    first = min(one, other, key=lambda hold: hold.set_at_ms)
+    both = tuple(sorted(set(one.softened_for) & set(other.softened_for)))
+    return msgspec.structs.replace(first, softened_for=both)

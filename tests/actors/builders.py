@@ -7,6 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
+from actors.execution import ExecutionClient
+from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorState
 from actors.portfolio import Sizing
 from actors.portfolio_state import PortfolioState
@@ -21,6 +23,7 @@ from core.messages import (
     ForcedExit,
     IntentProposed,
     MarketListed,
+    OrderReported,
     RecorderPulse,
     Tick,
     WinnerKnown,
@@ -35,10 +38,10 @@ from core.runtime.stepped import SteppedRuntime
 from core.runtime.supervision import RestartPolicy
 from core.trading.limits import OpenLimits
 from core.trading.money import MICRO
-from core.trading.orders import Intent, IntentAction, OrderType
+from core.trading.orders import Fill, Intent, IntentAction, Order, OrderType
 from tests.actors.neighbours import Database, Fuse, FusedExecutor, FusedPortfolio, Recording, Tables
-from tests.trading.builders import CRYPTO_FEES, OPENS_S, levels, mirrored
-from venues.paper.broker import VENUE
+from tests.trading.builders import CRYPTO_FEES, OPENS_S, an_intent, levels, mirrored
+from venues.paper.broker import VENUE, PaperState
 
 START_USD = 1_000 * MICRO
 START_MS = OPENS_S * 1000 + 10_000
@@ -90,6 +93,11 @@ def a_book(
     )
 
 
+def paper_client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
+    """Make the paper execution client as the program does."""
+    return PaperExecutionClient(LATENCY_MS, 5_000, saved, of_this_process=of_this_process)
+
+
 class World:
     """Portfolio, executor and, with `limits`, the watchdog; the others only record what they hear."""
 
@@ -134,7 +142,7 @@ class World:
             return actor
 
         def executor(context: Context) -> Actor:
-            actor = FusedExecutor(context, LATENCY_MS, 5_000, self.said.append)
+            actor = FusedExecutor(context, paper_client, self.said.append)
             actor.fuse = self.executor_fuse
             self._made["executor"] = actor
             return actor
@@ -269,6 +277,11 @@ class World:
         self.tables.delay_ms = delay_ms
         self.runtime.tell(addresses.DB_WRITER, Tick("commit"))
 
+    def report(self, market: Market, order: Order, fills: tuple[Fill, ...]) -> None:
+        """Tell the portfolio about an order as the executor would."""
+        intent = an_intent(order.intent_id, order.outcome, condition_id=market.condition_id)
+        self.runtime.tell(addresses.PORTFOLIO, OrderReported(order, fills, intent, market))
+
     # -- what came of it ----------------------------------------------------------------------------------------
 
     @property
@@ -276,6 +289,12 @@ class World:
         """The portfolio's checkpoint."""
         saved = self.runtime.cells[addresses.PORTFOLIO].saved
         return PortfolioState.new(START_USD) if saved is None else msgspec.msgpack.decode(saved, type=PortfolioState)
+
+    @property
+    def paper(self) -> PaperState:
+        """What the executor's checkpoint says of the paper broker."""
+        client = self.executor.client
+        return msgspec.msgpack.decode(client, type=PaperState) if client else PaperState()
 
     @property
     def executor(self) -> ExecutorState:

@@ -7,7 +7,7 @@ from actors import addresses
 from actors.executor import ExecutorActor
 from actors.portfolio import PortfolioActor
 from core.market.market import Side
-from core.messages import AwaitWinner, MarketListed, OrderReported
+from core.messages import AwaitWinner, MarketListed
 from core.status import PortfolioStatus
 from core.trading.gate import GateLevel
 from core.trading.money import MICRO
@@ -175,14 +175,14 @@ def test_a_settlement_waits_for_fills_that_may_still_be_undone() -> None:
     world.run_ms(10)
     (order,) = world.state.orders.values()
     matched = a_fill(order, shares=10, price="0.51", state="MATCHED")
-    world.runtime.tell(addresses.PORTFOLIO, OrderReported(order, (matched,)))
+    world.report(MARKET, order, (matched,))
     world.win(MARKET, "UP")
     world.run_ms(10)
     assert world.runtime.cells[addresses.PORTFOLIO].restarts == 0
     assert world.shares(MARKET) == 10 * MICRO
 
     confirmed = replace(matched, state="CONFIRMED")
-    world.runtime.tell(addresses.PORTFOLIO, OrderReported(order, (confirmed,)))
+    world.report(MARKET, order, (confirmed,))
     world.win(MARKET, "UP")
     world.run_ms(10)
     assert world.shares(MARKET) == 0
@@ -197,17 +197,18 @@ def test_the_winner_is_asked_for_again_while_a_settlement_waits(world: World) ->
     assert [wish.condition_id for wish in wishes] == [MARKET.condition_id] * 3
 
 
-def test_a_fill_reported_after_its_orders_end_is_told_to_a_person() -> None:
+def test_a_fill_reported_after_its_orders_end_is_booked() -> None:
     world = World()
     world.quote(MARKET)
     world.propose(MARKET)
     world.run_ms(10)
     (order,) = world.state.orders.values()
     world.run_s(1)
-    world.runtime.tell(addresses.PORTFOLIO, OrderReported(order, (a_fill(order, 99),)))
+    before = world.shares(MARKET)
+    world.report(MARKET, order, (a_fill(order, 99, shares=7),))
     world.run_s(1)
 
-    assert any(order.id in text and "fill not booked" in text for text in world.said)
+    assert world.shares(MARKET) == before + 7 * MICRO
     world.assert_books_balance()
 
 
@@ -216,7 +217,7 @@ def test_a_report_repeated_after_the_orders_end_changes_nothing_and_alarms_nobod
     (record,) = world.orders()
     order = replace(an_order(record.id, intent_id=record.intent_id, condition_id=MARKET.condition_id), fills=())
     before, said = world.state, list(world.said)
-    world.runtime.tell(addresses.PORTFOLIO, OrderReported(order, (fill.fill,)))
+    world.report(MARKET, order, (fill.fill,))
     world.run_s(1)
 
     assert world.state == before
@@ -292,11 +293,11 @@ def test_a_refused_exit_is_said_once_for_each_position(world: World) -> None:
 
 
 def test_the_executor_forgets_the_books_and_takings_of_windows_long_over(world: World) -> None:
-    assert set(world.executor.paper.consumption) == {MARKET.condition_id}
+    assert set(world.paper.consumption) == {MARKET.condition_id}
     world.run_to(NEXT.window.opens_at_s + 200)
     world.opened(NEXT)
 
-    assert set(world.executor.paper.consumption) == {NEXT.condition_id}
+    assert set(world.paper.consumption) == {NEXT.condition_id}
     (actor,) = world.actors(ExecutorActor)
     assert set(actor._views) == {NEXT.condition_id}
 
@@ -306,4 +307,4 @@ def test_a_restarted_executor_forgets_what_was_taken_from_books_that_never_come_
     world.run_ms(NEXT.window.opens_at_s * 1000 + 10_000 - world.now_ms)
     world.opened(NEXT)
 
-    assert set(world.executor.paper.consumption) == {NEXT.condition_id}
+    assert set(world.paper.consumption) == {NEXT.condition_id}

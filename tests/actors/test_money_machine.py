@@ -146,7 +146,7 @@ class Money(RuleBasedStateMachine):
         executor = self.world.executor
         for working in (
             [w.order.intent_id for w in executor.working.values()],
-            [p.order.intent_id for p in executor.paper.orders.values()],
+            [p.order.intent_id for p in self.world.paper.orders.values()],
         ):
             assert len(working) == len(set(working))
         assert all(w.order.filled_shares <= w.order.shares for w in executor.working.values())
@@ -171,7 +171,7 @@ class Money(RuleBasedStateMachine):
         assert world.state.ledger.fills == {}
         assert world.state.markets == {}
         assert world.executor.working == {}
-        assert world.executor.paper.orders == {}
+        assert world.paper.orders == {}
         assert all(order.closed_at_ms is not None for order in world.orders())
         assert world.tables.positions == {}
         self._assert_tables_explain_the_cash()

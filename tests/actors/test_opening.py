@@ -97,7 +97,7 @@ def test_an_opening_order_waits_for_its_commit(world: World) -> None:
     world.tables.delay_ms = 900
     world.propose(MARKET)
     world.run_s(0.8)
-    assert world.executor.paper.orders == {}
+    assert world.paper.orders == {}
     world.run_s(3)
 
     (order,) = world.orders()

@@ -7,7 +7,7 @@ from actors.feed import LINGER_S, BookFeedActor
 from core.market.book import LocalBook
 from core.market.events import MarketResolved
 from core.market.market import Market
-from core.messages import BookPublished, CalendarRequested, FeedPulse, MarketListed, ResolutionSeen
+from core.messages import BookPublished, CalendarRequested, FeedPulse, MarketListed, ResolutionSeen, ViewsRequested
 from core.runtime.message import StreamEnded
 from core.trading.money import micros
 from tests.actors_data.builders import (
@@ -90,6 +90,18 @@ def test_deltas_are_applied_in_order_and_every_reader_hears_each_view(stage: Sta
     assert len({said.view.continuity_epoch for said in books(stage)}) == 1
     for reader in READERS:
         assert stage.told(reader, BookPublished) == books(stage)
+
+
+def test_a_reader_that_has_just_started_gets_the_last_view_at_once(stage: Stage, venue: Venue) -> None:
+    venue.scripts[NOW.condition_id] = Script([snapshots(NOW, OPENS_MS + 100)])
+    stage.tell(BOOK_FEED, MarketListed(NOW))
+    stage.run(1)
+    stage.tell(BOOK_FEED, ViewsRequested(MARKET))
+    stage.run()
+
+    first, again = books(stage)
+    assert again == first
+    assert len(stage.told(addresses.EXECUTOR, BookPublished)) == 1
 
 
 def test_the_next_windows_first_book_is_there_before_it_opens(stage: Stage, venue: Venue) -> None:

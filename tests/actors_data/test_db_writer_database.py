@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ from core.runtime.clock import SystemClock
 from core.runtime.context import Context
 from core.runtime.supervision import RestartPolicy
 from core.runtime.threaded import ThreadedRuntime
+from storage.drain import drain
+from storage.journal import Journal
 from storage.pool import Pool, connect, open_pool
 from storage.queries import Session, open_session
 from storage.writer import write
@@ -73,9 +76,16 @@ def runtime() -> Iterator[ThreadedRuntime]:
     assert runtime.stop(5.0) == []
 
 
-def start(runtime: ThreadedRuntime, make_write: Callable[[Sequence[Record]], None], said: list[str]) -> Acks:
+def start(
+    runtime: ThreadedRuntime,
+    write_rows: Callable[[Sequence[Record]], None],
+    said: list[str],
+    journal: Journal | None = None,
+) -> Acks:
     quick = RestartPolicy(backoff_s=0.001)
-    runtime.add(Spec(addresses.DB_WRITER, lambda context: DbWriterActor(context, make_write, said.append), None, quick))
+    runtime.add(
+        Spec(addresses.DB_WRITER, lambda context: DbWriterActor(context, write_rows, said.append, journal), None, quick)
+    )
     acks = Acks(runtime)
     for address in (ASKER, addresses.DB_WRITER):
         runtime.start(address)
@@ -171,25 +181,94 @@ def test_an_outage_is_waited_out_in_order(
     assert names(database) == [str(number) for number in range(50)]
 
 
-def test_a_stop_waits_for_nobody_and_leaves_everything_written_once(
+def test_a_stop_lets_the_batch_in_flight_go_first_so_that_no_older_version_comes_last(
     pool: Pool, database: str, session: Session
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    begun = threading.Event()
     runtime = ThreadedRuntime(SystemClock())
 
-    def hang_once(rows: Sequence[Record]) -> None:
-        if not begun.is_set():
-            begun.set()
+    def slow_once(rows: Sequence[Record]) -> None:
+        first = not begun.is_set()
+        begun.set()
+        with pool.connection() as connection:
+            if first:
+                connection.execute("SELECT pg_sleep(0.3)")
+            write(connection, rows)
+
+    acks = start(runtime, slow_once, [])
+    acks.send("in flight", metric(session, "a", 1.0))
+    assert begun.wait(10)
+    acks.send("newer", metric(session, "a", 2.0))
+    assert runtime.stop(10.0) == []
+
+    with connect(database) as connection:
+        assert connection.execute("SELECT value FROM metrics").fetchall() == [(2.0,)]
+
+
+def test_a_stop_while_a_batch_hangs_leaves_everything_to_the_journal(
+    pool: Pool, database: str, session: Session, tmp_path: Path
+) -> None:
+    begun, go_on, said = threading.Event(), threading.Event(), list[str]()
+    runtime = ThreadedRuntime(SystemClock())
+    journal = Journal(tmp_path / "journal", "db", report=said.append)
+
+    def hang(rows: Sequence[Record]) -> None:
+        if not rows:
+            return
+        begun.set()
+        assert go_on.wait(10)
+        with pool.connection() as connection:
+            write(connection, rows)
+
+    acks = start(runtime, hang, said, journal)
+    acks.send("in flight", metric(session, "a", 1.0))
+    assert begun.wait(10)
+    acks.send("newer", metric(session, "a", 2.0))
+    runtime.stop(2.0)  # the worker itself cannot be ended
+    kept = [row for _, rows in journal.pending() for row in rows]
+    go_on.set()
+
+    assert kept == [metric(session, "a", 1.0), metric(session, "a", 2.0)]
+    assert any("2 rows" in text and "journal" in text for text in said)
+    with connect(database) as connection:
+        drain(journal, connection, report=pytest.fail)
+        assert connection.execute("SELECT value FROM metrics").fetchall() == [(2.0,)]
+    journal.close()
+
+
+class AnnouncingJournal(Journal):
+    """Says when it has taken something."""
+
+    taken: threading.Event
+
+    def append_group(self, batches: Sequence[Sequence[Record]]) -> range:
+        sequences = super().append_group(batches)
+        self.taken.set()
+        return sequences
+
+
+def test_what_waits_behind_a_question_that_hangs_goes_to_the_journal_and_is_written_after_it(
+    runtime: ThreadedRuntime, pool: Pool, database: str, session: Session, tmp_path: Path
+) -> None:
+    asked, go_on, said = threading.Event(), threading.Event(), list[str]()
+    journal = AnnouncingJournal(tmp_path / "journal", "db", report=said.append)
+    journal.taken = threading.Event()
+
+    def hang_when_asked(rows: Sequence[Record]) -> None:
+        if not rows and not asked.is_set():
+            asked.set()
             assert go_on.wait(10)
         with pool.connection() as connection:
             write(connection, rows)
-        go_on.set()
 
-    acks = start(runtime, hang_once, [])
-    acks.send("in flight", metric(session, "a"))
-    assert begun.wait(10)
-    for number in range(20):
-        acks.send(str(number), metric(session, number))
-    assert runtime.stop(10.0) == []
+    acks = start(runtime, hang_when_asked, said, journal)
+    assert asked.wait(10)
+    acks.send("a", metric(session, "a"))
+    assert journal.taken.wait(10)
+    go_on.set()
+    acks.wait("a")
+    acks.send("b", metric(session, "b"))
+    acks.wait("b")
 
-    assert sorted(names(database)) == sorted(["a", *map(str, range(20))])
+    assert names(database) == ["a", "b"]
+    assert list(journal.pending()) == []

@@ -8,7 +8,7 @@ from actors import addresses
 from actors.feed import PUBLISH_EVERY_MS, SEED_RETRY_S, FlowFeedActor
 from core.errors import TransientError
 from core.market.events import Kline
-from core.messages import FeedPulse, FlowPublished
+from core.messages import FeedPulse, FlowPublished, ViewsRequested
 from tests.actors_data.builders import FLOW_FEED, KILL, MARKET, OPENS_MS, WINDOW_S, Script, Stage, trade
 from venues.transport import StreamClosed, StreamOpened
 
@@ -90,6 +90,21 @@ def test_a_burst_is_throttled_and_its_last_frame_is_not_lost(stage: Stage) -> No
     assert len(in_burst) == 400 / PUBLISH_EVERY_MS
     assert flows(stage)[-1].view.spot == 65_399.0
     assert flows(stage)[-1].view.received_ms == OPENS_MS + 1409
+
+
+def test_a_reader_that_has_just_started_gets_the_flow_at_once_if_there_is_any(stage: Stage) -> None:
+    play(stage, [Script([trade(OPENS_MS + 110)])])
+    stage.run(0.05)
+    stage.tell(FLOW_FEED, ViewsRequested(MARKET))
+    stage.run()
+    assert flows(stage) == []
+
+    stage.run(0.1)
+    published = len(flows(stage))
+    stage.tell(FLOW_FEED, ViewsRequested(MARKET))
+    stage.run()
+    assert len(flows(stage)) == published + 1
+    assert flows(stage)[-1].view.received_ms == OPENS_MS + 110
 
 
 def test_in_a_lull_the_flow_decays_while_its_age_grows(stage: Stage) -> None:

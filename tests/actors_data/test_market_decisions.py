@@ -11,6 +11,7 @@ from core.messages import (
     IntentProposed,
     PositionPublished,
     PositionRequested,
+    ViewsRequested,
     WeightsPublished,
     WeightsRequested,
 )
@@ -36,7 +37,8 @@ from tests.actors_data.builders import (
 )
 
 NOW, NEXT = market_of(), market_of(opens_s=OPENS_S + WINDOW_S)
-NEIGHBOURS = (addresses.LEARNER, addresses.DISCOVERY, addresses.PORTFOLIO)
+FEEDS = (addresses.book_feed("BTC"), addresses.flow_feed("BTC"))
+NEIGHBOURS = (addresses.LEARNER, addresses.DISCOVERY, addresses.PORTFOLIO, *FEEDS)
 
 
 @pytest.fixture
@@ -65,12 +67,15 @@ def test_there_is_one_decision_at_every_grid_step(asset: Asset) -> None:
     assert [step.at_ms for step in asset.steps] == [OPENS_MS + 500 * n for n in range(1, 21)]
 
 
-def test_on_start_it_asks_for_weights_markets_and_position_until_it_has_a_policy(stage: Stage, asset: Asset) -> None:
+def test_on_start_it_asks_for_weights_markets_position_and_views_until_it_has_a_policy(
+    stage: Stage, asset: Asset
+) -> None:
     stage.run(7)
     for neighbour, question in (
         (addresses.LEARNER, WeightsRequested(MARKET)),
         (addresses.DISCOVERY, CalendarRequested("BTC", MARKET)),
         (addresses.PORTFOLIO, PositionRequested("BTC", MARKET)),
+        *((feed, ViewsRequested(MARKET)) for feed in FEEDS),
     ):
         assert stage.told(neighbour, type(question)) == [question, question]
     asset.ready(Chooser())

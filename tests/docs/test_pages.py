@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from cli.exit_codes import EXIT_LEASE_LOST
 from cli.main import EXIT_BAD_CONFIG, EXIT_ESCALATED, EXIT_FAILED, app
 from config.load import VARIABLES
 from config.reference import page as configuration_page
@@ -109,7 +110,7 @@ def test_the_readme_shows_how_to_run_and_replay_and_links_every_page() -> None:
 def test_the_readme_states_the_exit_codes_of_the_program() -> None:
     rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", README.read_text(), re.MULTILINE))
 
-    assert set(rows) == {"0", str(EXIT_FAILED), str(EXIT_BAD_CONFIG), str(EXIT_ESCALATED)}
+    assert set(rows) == {"0", str(EXIT_FAILED), str(EXIT_BAD_CONFIG), str(EXIT_ESCALATED), str(EXIT_LEASE_LOST)}
 
 
 def test_the_readme_admits_what_the_program_does_not_do() -> None:

@@ -21,7 +21,7 @@ from core.errors import RejectedError
 from core.market.book import LocalBook
 from core.market.market import Market
 from core.market.window import Window
-from core.messages import Persist, Tick
+from core.messages import FeedPulse, Persist, Tick
 from core.records import CheckpointRecord
 from core.runtime.actor import Actor
 from core.runtime.address import Address
@@ -35,6 +35,7 @@ from core.trading.gate import GateLevel
 from core.trading.limits import OpenLimits
 from storage.checkpoints import generations
 from storage.pool import Connection
+from storage.queries import open_session
 from storage.writer import write
 from tests.trading.builders import NOW_MS, a_market, an_intent, an_order
 
@@ -64,9 +65,13 @@ class Quiet(Actor):
 
 
 class NoCalendar:
-    """Lists nothing."""
+    """Lists nothing, and notes which assets it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
 
     def market(self, window: Window) -> Market | None:
+        self.asked.add(window.asset)
         return None
 
     def outcome(self, slug: str) -> object:
@@ -96,7 +101,8 @@ RULES = Rules(
     paper_latency_ms=50,
     paper_book_age_ms=30_000,
 )
-VENUES = Venues(no_stream, no_book, lambda _asset: (), None, NoCalendar(), None)  # type: ignore[arg-type]  # asked for no outcome
+CALENDAR = NoCalendar()
+VENUES = Venues(no_stream, no_book, lambda _asset: (), None, CALENDAR, None)  # type: ignore[arg-type]  # asked for no outcome
 SERVICES = Services(no_write, object, "test", lambda _weights: None, None, lambda _text: None)  # type: ignore[arg-type, return-value]
 
 
@@ -139,6 +145,11 @@ def soon(ready: Callable[[], object]) -> None:
 
 def holds(system: ThreadedRuntime) -> set[tuple[str, str]]:
     return {(hold.scope, hold.reason) for hold in system.gate.state.holds}
+
+
+def incarnations(system: ThreadedRuntime) -> set[int]:
+    """Return those of the actors that serve every asset."""
+    return {system.cells[address].incarnation for address in (addresses.WATCHDOG, addresses.DISCOVERY)}
 
 
 def traded(operations: Operations) -> list[str]:
@@ -192,7 +203,7 @@ def test_a_retired_asset_that_is_restarted_trades_again(
 
     assert ("BTC", "retired") not in holds(system)
     assert ("BTC", "starting") in holds(system)
-    assert system.cells[addresses.WATCHDOG].incarnation == 2
+    assert incarnations(system) == {1}
 
 
 def test_removing_shuts_the_assets_gate_first_and_ends_its_actors_only_when_it_is_flat(
@@ -256,13 +267,54 @@ def test_an_added_asset_gets_its_actors_and_opens_nothing_before_its_data_is_fre
         "running"
     }
     assert ("SOL", "starting") in holds(system)
-    watchdog = system.cells[addresses.WATCHDOG]
-    assert watchdog.incarnation == 2
-    system.tell(addresses.WATCHDOG, Tick("check"))
-    assert system.cells[addresses.market("BTC")].incarnation == 1
+    assert incarnations(system) == {1}
     for name, why in (("SOL", "traded already"), ("DOGE", "choose from BTC, ETH, SOL")):
         with pytest.raises(RejectedError, match=why):
             operations.add({"asset": name}, connection)
+
+
+def pulse_and_judge(system: ThreadedRuntime, asset: str) -> object:
+    """Let an asset's book feed say that it is fresh, and return what the watchdog makes of it."""
+    feed = addresses.book_feed(asset).name
+    pulse = FeedPulse(
+        feed, asset, connected=True, has_data=True, age_s=0.0, frames=1, bad_frames=0, reconnects=0, detail=""
+    )
+    system.ask(addresses.WATCHDOG, pulse, 5.0)
+    system.ask(addresses.WATCHDOG, Tick("check"), 5.0)
+    return system.board.read(f"feed {feed}")
+
+
+def test_discovery_and_watchdog_take_up_an_added_asset_and_their_later_incarnations_know_it(
+    system: ThreadedRuntime, operations: Operations, connection: Connection
+) -> None:
+    CALENDAR.asked.clear()
+    assert pulse_and_judge(system, "SOL") is None
+    operations.add({"asset": "SOL"}, connection)
+    soon(lambda: "SOL" in CALENDAR.asked)
+    assert pulse_and_judge(system, "SOL") is not None
+    assert incarnations(system) == {1}
+
+    CALENDAR.asked.clear()
+    for address in (addresses.WATCHDOG, addresses.DISCOVERY):
+        system.restart(address)
+    soon(lambda: incarnations(system) == {2} and "SOL" in CALENDAR.asked)
+    assert pulse_and_judge(system, "SOL") is not None
+
+
+def test_discovery_and_watchdog_forget_a_removed_asset_and_stay_who_they_are(
+    system: ThreadedRuntime, operations: Operations, connection: Connection, clock: HandClock
+) -> None:
+    assert pulse_and_judge(system, "BTC") is not None
+    clock.wall_ms = operations.remove({"asset": "BTC"}, connection)["until_ms"]
+    operations.tick()
+    assert traded(operations) == ["ETH"]
+    CALENDAR.asked.clear()
+    system.ask(addresses.DISCOVERY, Tick("plan"), 5.0)
+    soon(lambda: "ETH" in CALENDAR.asked)
+
+    assert pulse_and_judge(system, "BTC") is None
+    assert "BTC" not in CALENDAR.asked
+    assert incarnations(system) == {1}
 
 
 def test_status_survives_the_way_through_the_database(system: ThreadedRuntime, operations: Operations) -> None:
@@ -322,6 +374,7 @@ class Writer(Actor):
 @pytest.fixture
 def counting(system: ThreadedRuntime, operations: Operations, connection: Connection) -> Rollback:
     """Return the command, for an actor that counted to 5; stored are generations 3 (at 30), 4 (unreadable) and 5."""
+    open_session(connection, "paper", {}, venue="paper", new=False, now_ms=NOW_MS)
     operations.remake(addresses.DB_WRITER, lambda context: Writer(context, connection))
     system.add(Spec(Address("counter"), Counter))
     system.start(Address("counter"))
@@ -329,7 +382,7 @@ def counting(system: ThreadedRuntime, operations: Operations, connection: Connec
         system.ask(Address("counter"), "count", 5.0)
     for number, payload in ((3, b"30"), (4, b"bad"), (5, b"5")):
         write(connection, (CheckpointRecord("actor", "1/counter", number, 1, payload, NOW_MS),))
-    return Rollback(system, operations, session_id=1)
+    return Rollback(system, operations.restart, session_id=1)
 
 
 def test_a_rollback_restarts_the_actor_from_the_older_generation_which_becomes_the_newest(
@@ -337,7 +390,7 @@ def test_a_rollback_restarts_the_actor_from_the_older_generation_which_becomes_t
 ) -> None:
     said = counting({"name": "1/counter", "generation": 3}, connection)
 
-    assert said == {"name": "1/counter", "from": 3, "generation": 6, "actor": "counter"}
+    assert said == {"name": "1/counter", "from": 3, "before": 5, "generation": 6, "actor": "counter"}
     assert system.ask(Address("counter"), "count", 5.0) == 31
     assert [each.generation for each in generations(connection, "1/counter")] == [6, 5, 4]
     system.restart(Address("counter"))

@@ -139,9 +139,17 @@ def test_no_fill_crosses_an_epoch(broker: PaperBroker) -> None:
 def test_without_a_book_nothing_fills(broker: PaperBroker) -> None:
     assert refusal(traded(broker, an_order("o1"), None)) == "no book"
     assert refusal(traded(broker, an_order("o2"), a_view(condition_id="0xnext"))) == "no book"
-    arrival = broker.submit(an_order("o3"), MARKET, None, NOW_MS)
-    (report,) = broker.arrive("o3", a_view(), arrival.due_ms)
-    assert report.event == Cancelled(DUE_MS, "continuity lost")
+
+
+def test_an_order_sent_without_a_book_goes_by_the_one_it_was_sized_on(broker: PaperBroker) -> None:
+    for order_id, epoch in (("o1", a_view().continuity_epoch), ("o2", a_view().continuity_epoch + 1)):
+        order = msgspec.structs.replace(an_order(order_id), book_epoch=epoch)
+        arrival = broker.submit(order, MARKET, None, NOW_MS)
+        reports = broker.arrive(order_id, a_view(), arrival.due_ms)
+        if order_id == "o1":
+            assert fills(reports)
+        else:
+            assert [report.event for report in reports] == [Cancelled(DUE_MS, "continuity lost")]
 
 
 def test_a_stale_book_fills_nothing(broker: PaperBroker) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.runtime.address import RUNTIME, Address
 from core.runtime.mailbox import Mailbox
@@ -40,21 +40,24 @@ class MailboxMachine(RuleBasedStateMachine):
         self.control: list[object] = []
         self.ordered: list[object] = []
         self.count = 0
+        self.closed = False
 
     def put(self, message: object) -> None:
         self.count += 1
-        self.mailbox.put(envelope(message, self.count))
+        assert self.mailbox.put(envelope(message, self.count)) is not self.closed
 
     @rule(text=st.text(max_size=2))
     def say(self, text: str) -> None:
         message = Say(text)
         self.put(message)
-        self.ordered.append(message)
+        if not self.closed:
+            self.ordered.append(message)
 
     @rule()
     def stop(self) -> None:
         self.put(Stop())
-        self.control.append(Stop())
+        if not self.closed:
+            self.control.append(Stop())
 
     @rule(stream=st.integers(0, 2), value=st.integers())
     def view(self, stream: int, value: int) -> None:
@@ -63,9 +66,20 @@ class MailboxMachine(RuleBasedStateMachine):
         waiting = [i for i, m in enumerate(self.ordered) if isinstance(m, View) and m.stream == stream]
         if waiting:
             self.ordered[waiting[0]] = message
-        else:
+        elif not self.closed:
             self.ordered.append(message)
 
+    @rule()
+    def close(self) -> None:
+        assert [each.message for each in self.mailbox.close()] == [*self.control, *self.ordered]
+        self.control, self.ordered, self.closed = [], [], True
+
+    @rule()
+    def open(self) -> None:
+        self.mailbox.open()
+        self.closed = False
+
+    @precondition(lambda self: not self.closed)
     @rule(texts=st.lists(st.text(max_size=2), max_size=3))
     def put_back(self, texts: list[str]) -> None:
         messages = [Say(text) for text in texts]
@@ -76,8 +90,8 @@ class MailboxMachine(RuleBasedStateMachine):
     def fire(self, number: int) -> None:
         message = Fired(number)
         self.count += 1
-        self.mailbox.put(Envelope(message, RUNTIME, 1, 0, self.count, 0))
-        self.ordered.append(message)
+        if self.mailbox.put(Envelope(message, RUNTIME, 1, 0, self.count, 0)):
+            self.ordered.append(message)
 
     @rule()
     def drop_for_restart(self) -> None:
@@ -90,6 +104,10 @@ class MailboxMachine(RuleBasedStateMachine):
         taken = self.mailbox.take()
         expected = self.control or self.ordered
         assert (None if taken is None else taken.message) == (expected.pop(0) if expected else None)
+
+    @rule(most=st.integers(0, 5))
+    def look(self, most: int) -> None:
+        assert [each.message for each in self.mailbox.first(most)] == [*self.control, *self.ordered][:most]
 
     @invariant()
     def counts_what_is_unread(self) -> None:

@@ -130,24 +130,6 @@ def test_a_crash_restarts_with_backoff_and_loses_only_its_message() -> None:
     assert record.texts == ["start 1", "before", "start 2", "tried", "start 3", "tried", "applied", "after"]
 
 
-def test_stop_drains_in_reverse_order() -> None:
-    record = Record()
-
-    class Named(Probe):
-        def on_stop(self) -> None:
-            self.record.add(f"stopped {self.context.address}")
-
-    runtime = SteppedRuntime(VirtualClock(START_MS))
-    for name in ("first", "second"):
-        runtime.add(spec(lambda context: Named(context, record), name))
-        runtime.start(Address(name))
-    runtime.run()
-    runtime.tell(Address("second"), Say("queued"))
-    runtime.stop()
-
-    assert record.texts == ["start 1", "start 1", "queued", "stopped second", "stopped first"]
-
-
 def test_a_source_without_a_schedule_is_refused_by_name() -> None:
     class Socket:
         def run(self, emit: object, stop: object) -> None:

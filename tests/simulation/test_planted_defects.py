@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from actors import addresses
+from actors.portfolio_state import PortfolioState
 from bench.simulate import main
-from bench.simulation.chaos import CrashAt, KillAt
+from bench.simulation.chaos import CrashAt, KillAt, Quiet
 from bench.simulation.database import Database
 from bench.simulation.run import Plant, Result, Simulation
 from bench.simulation.scenario import Scenario
@@ -16,9 +17,12 @@ from core.records import CheckpointRecord, FillRecord, Record
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
-from core.runtime.faults import Crash
+from core.runtime.faults import Crash, HandlerFault, Hang
 from core.runtime.gate import GateCell
+from core.runtime.mailbox import Mailbox
+from core.runtime.message import Envelope
 from core.trading.gate import GateLevel
+from core.trading.money import MICRO
 
 SCENARIO = Scenario(held=("BTC",))
 
@@ -123,9 +127,80 @@ class WritesNoFills(Wrapped):
         return self.inner.receive(message)
 
 
+class OrdersTwice(Wrapped):
+    """Makes two orders of one intent."""
+
+    def receive(self, message: object) -> object:
+        if isinstance(message, OrderRequested):
+            again = msgspec.structs.replace(message.order, id=f"{message.order.id}bis")
+            self.inner.receive(msgspec.structs.replace(message, order=again))
+        return self.inner.receive(message)
+
+
+class HandsOverTwice(Wrapped):
+    """Reports a hand-over of each order again, a moment later."""
+
+    def receive(self, message: object) -> object:
+        if isinstance(message, OrderReported) and message.order.submitted_ms is not None:
+            later = msgspec.structs.replace(message.order, submitted_ms=message.order.submitted_ms + 1)
+            again = OrderReported(later, (), message.intent, message.market)
+            self.context._system.send(addresses.PORTFOLIO, again, addresses.EXECUTOR, 1)  # type: ignore[attr-defined]
+        return self.inner.receive(message)
+
+
+class SellsTooMuch(Wrapped):
+    """Sells twice what it was asked to."""
+
+    def receive(self, message: object) -> object:
+        if isinstance(message, OrderRequested) and message.order.side == "SELL":
+            more = msgspec.structs.replace(message.order, shares=2 * message.order.shares)
+            message = msgspec.structs.replace(message, order=more)
+        return self.inner.receive(message)
+
+
+class LosesCash(Wrapped):
+    """Declares a dollar less than there is."""
+
+    def __init__(self, context: Context, inner: Actor) -> None:
+        super().__init__(context, inner)
+        inner.context = PoorContext(context)  # type: ignore[assignment]
+
+
+class PoorContext:
+    """A context that takes a dollar out of every account that is saved."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def save(self, payload: bytes) -> int:
+        state = msgspec.msgpack.decode(payload, type=PortfolioState)
+        ledger = msgspec.structs.replace(state.ledger, cash_usd=state.ledger.cash_usd - MICRO)
+        return self._context.save(msgspec.msgpack.encode(msgspec.structs.replace(state, ledger=ledger)))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._context, name)
+
+
+class NeverStarts(Wrapped):
+    """Fails at each start."""
+
+    def on_start(self) -> None:
+        raise ValueError("always")
+
+
 @pytest.mark.parametrize(
     ("address", "plant", "promise"),
     [
+        (addresses.EXECUTOR, OrdersTwice, "two live orders"),
+        (addresses.PORTFOLIO, HandsOverTwice, "two live orders"),
+        (addresses.EXECUTOR, SellsTooMuch, "inventory"),
+        (addresses.PORTFOLIO, LosesCash, "cash identity"),
+        (addresses.NOTIFIER, NeverStarts, "escalation: notifier: 6 crashes"),
+        (
+            addresses.flow_feed("BTC"),
+            NeverStarts,
+            "no message lost: ViewsRequested to feed.binance.BTC",
+        ),
         (addresses.PORTFOLIO, BooksTwice, "unique fills"),
         (addresses.PORTFOLIO, BooksTooMuch, "the venue's ledger"),
         (addresses.PORTFOLIO, LosesReports, "not at rest"),
@@ -140,6 +215,50 @@ def test_a_planted_defect_is_found_by_its_name(address: Address, plant: Plant, p
 
     assert result.broken is not None
     assert result.broken.startswith(promise)
+
+
+def test_a_mailbox_that_forgets_at_a_crash_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(mailbox: Mailbox) -> int:
+        lost = mailbox.close()
+        mailbox.open()
+        return len(lost)
+
+    monkeypatch.setattr(Mailbox, "drop_for_restart", forget)
+    broken = [
+        Simulation(SCENARIO, lambda _clock, at=at: CrashAt(at, Hang(), "portfolio")).run().broken  # type: ignore[misc]
+        for at in range(300, 1_000, 50)
+    ]
+
+    assert any(each is not None and each.startswith("not at rest: no message lost") for each in broken), broken
+
+
+class CrashOnMoney(Quiet):
+    """Crashes the first reader of a money message."""
+
+    def on_message(self, address: str, envelope: Envelope) -> HandlerFault | None:
+        super().on_message(address, envelope)
+        if self.done["crash"] or not isinstance(envelope.message, OrderReported):
+            return None
+        self.done["crash"] += 1
+        return Crash("before")
+
+
+def test_a_money_message_that_is_given_up_at_its_first_crash_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.runtime.cell.POISON_CRASHES", 1)
+    broken = Simulation(SCENARIO, lambda _clock: CrashOnMoney()).run().broken
+
+    assert broken is not None
+    assert broken.startswith("no money message lost: OrderReported to portfolio")
+
+
+def test_a_replaced_watchdog_that_still_holds_the_gate_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.runtime.incarnation.FencedGate", lambda cell, _alive: cell)
+    broken = [
+        Simulation(SCENARIO, lambda _clock, at=at: CrashAt(at, Hang(extra_ms=3_000), "watchdog")).run().broken  # type: ignore[misc]
+        for at in range(40, 400, 30)
+    ]
+
+    assert any(each is not None and each.startswith("fencing") for each in broken)
 
 
 class LosesACommit(Database):

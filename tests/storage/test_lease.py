@@ -1,5 +1,6 @@
 """One holder at a time, a growing epoch, and an honest answer about who it is."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from storage.lease import Lease, LeaseHeldError
+from storage.lease import Lease, LeaseHeldError, check_epoch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,20 @@ def test_a_killed_holder_makes_room_within_the_wait(database: str) -> None:
         lease = Lease.acquire(database, wait_s=5.0)
     assert (lease.epoch, lease.held()) == (2, True)
     lease.release()
+
+
+def test_a_batch_that_its_stopped_process_left_open_does_not_keep_the_next_holder_out(database: str) -> None:
+    """Stopped inside a pipeline: for the server that is no idle transaction, so no time-out of its own ends it."""
+    older = Lease.acquire(database)
+    stopped = psycopg.connect(database, autocommit=True)
+    with contextlib.suppress(psycopg.OperationalError), stopped, stopped.transaction():
+        check_epoch(stopped, older.epoch)
+        with stopped.pipeline():
+            stopped.execute("SELECT 1")
+            older.release()
+            newer = Lease.acquire(database, wait_s=5.0)
+            assert (newer.epoch, newer.held()) == (older.epoch + 1, True)
+    newer.release()
 
 
 def test_the_holder_is_recorded(database: str) -> None:

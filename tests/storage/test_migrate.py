@@ -23,7 +23,7 @@ NAMED_COLUMNS = {
     "positions": "session_id asset condition_id side shares cost_usd opened_at updated_at",
     "trades": "id session_id asset condition_id side opened_at closed_at shares entry_price exit_price fees_usd"
     " pnl_net_usd exit_reason force_closed force_close_reason",
-    "checkpoints": "id kind name generation schema_version sha256 payload created_at",
+    "checkpoints": "id kind name generation schema_version sha256 payload created_at quarantined_at quarantine_reason",
 }
 
 

@@ -170,7 +170,7 @@ def test_what_happened_while_the_database_was_away_survives_a_kill(start: Start,
 def test_a_second_run_on_the_same_state_is_refused_in_one_line(start: Start) -> None:
     first = start(*SHORT)
     first.wait_for("embedded exchange runs")
-    second = start(*SHORT)
+    second = start(*SHORT, "--no-wait")
     second.process.wait(30)
 
     assert second.process.returncode == 1

@@ -70,12 +70,15 @@ class PaperBroker:
         self.state = state or PaperState()
 
     def submit(self, order: Order, market: Market, book_view: BookView | None, now_ms: int) -> Arrival:
-        """Send an order: it arrives after our latency and the market's taker delay. A second send changes nothing."""
+        """Send an order: it arrives after our latency and the market's taker delay. A second send changes nothing.
+
+        Without a book it goes by the one that the order was sized on.
+        """
         known = self.state.orders.get(order.id)
         if known is not None:
             return Arrival(order.id, known.due_ms)
         due_ms = now_ms + self._latency_ms + market.taker_delay_ms
-        epoch = book_view.continuity_epoch if book_view is not None else None
+        epoch = book_view.continuity_epoch if book_view is not None else order.book_epoch
         self._keep(PaperOrder(order, market, due_ms, epoch, order.shares))
         return Arrival(order.id, due_ms)
 

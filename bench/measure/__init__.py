@@ -1,0 +1,1 @@
+"""What several benchmarks measure with: processes in `/proc`, trends, percentiles, what is reachable."""

@@ -1,0 +1,1 @@
+"""The database away, slow, restarted and full, under the real program while it trades."""

@@ -1,0 +1,39 @@
+"""What a run takes over from the process before it, and keeps for the one after it."""
+
+import contextlib
+
+from cli.checkpoint_keeper import Keeper
+from cli.database import Database
+from cli.model_line import ModelLine
+from config.settings import Settings
+from core.runtime.threaded import ThreadedRuntime
+from core.trading.gate import GateLevel
+from models.weights import Weights
+
+
+class Keeping:
+    """The restored states of a run, its weights, and the keeper of its checkpoints."""
+
+    def __init__(self, system: ThreadedRuntime, database: Database, settings: Settings, given: Weights) -> None:
+        self._system = system
+        restored = database.restore()
+        system.inherit(restored.states)
+        self.refusal = restored.refusal
+        name = f"untrained-seed-{settings.seed}" if settings.weights is None else settings.weights.stem
+        source = f"untrained, seed {settings.seed}" if settings.weights is None else settings.weights.name
+        self.models: ModelLine = database.open_models(given, name, source)
+        self.keeper = Keeper(
+            system,
+            database.session.id,
+            write=database.write_checkpoints,
+            mark=database.quarantine,
+            copies=database.copies,
+        )
+
+    def begin(self, ends: contextlib.ExitStack) -> None:
+        """Close the gate where the account is not known, and keep from now on; the last states once actors ended."""
+        if self.refusal is not None:
+            self._system.gate.hold(None, self.refusal, GateLevel.CLOSED)
+        self.keeper.copy(self.models.row)
+        ends.callback(self.keeper.finish)
+        self.keeper.start()

@@ -1,0 +1,1 @@
+"""Live execution against the embedded exchange's engine, in virtual time."""
