@@ -1,5 +1,7 @@
 """The addresses of all actors, so that no name is spelled twice."""
 
+import msgspec
+
 from core.runtime.address import Address
 
 DB_WRITER = Address("db_writer")
@@ -8,7 +10,22 @@ PORTFOLIO = Address("portfolio")
 EXECUTOR = Address("executor")
 WATCHDOG = Address("watchdog")
 LEARNER = Address("learner")
+PAPER_PORTFOLIO = Address("portfolio.paper")
+PAPER_EXECUTOR = Address("executor.paper")
 DISCOVERY = Address("discovery")
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One set of books: its session, who keeps it, who executes for it."""
+
+    session_id: int
+    portfolio: Address = PORTFOLIO
+    executor: Address = EXECUTOR
+
+
+def paper_beside(session_id: int) -> Account:
+    """Return the account on paper that goes along with a live one."""
+    return Account(session_id, PAPER_PORTFOLIO, PAPER_EXECUTOR)
 
 
 def market(asset: str) -> Address:

@@ -5,11 +5,12 @@ winner is what the venue's record says. Neither is ever computed from another ex
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from actors import addresses
+from actors.addresses import Account
+from actors.calendar import Calendar, Outcome
 from actors.discovery_state import packed, unpacked
 from core.errors import FuseboxError, RejectedError
 from core.market.events import SettlementPrice
@@ -49,32 +50,6 @@ QUIET_MS = 3_600_000
 """A complaint is told again only after its cause was gone for this long."""
 
 
-class Outcome(Protocol):
-    """What the venue's record says of a market; None where it says nothing yet."""
-
-    @property
-    def winner(self) -> Side | None:
-        """The winning side, only from a closed market whose prices are exactly 1 and 0."""
-        ...
-
-    @property
-    def strike(self) -> float | None:
-        """The price to beat, once published."""
-        ...
-
-
-class Calendar(Protocol):
-    """The venue's listing, asked from workers."""
-
-    def market(self, window: Window) -> Market | None:
-        """Return the market of a window, None when it is not listed."""
-        ...
-
-    def outcome(self, slug: str) -> Outcome:
-        """Return what the record says of a market."""
-        ...
-
-
 class _Known(msgspec.Struct):
     """What is known of one market so far."""
 
@@ -99,9 +74,13 @@ class DiscoveryActor(Actor):
         calendar: Calendar,
         prices: Callable[[], Stream] | None,
         log: Callable[[str], None],
+        beside: Account | None = None,
     ) -> None:
         super().__init__(context)
         self._assets = assets
+        paper = () if beside is None else (beside.portfolio, beside.executor)
+        self._readers = (addresses.PORTFOLIO, addresses.EXECUTOR, addresses.WATCHDOG, *paper)
+        self._portfolios = (addresses.PORTFOLIO, *paper[:1])
         self._window_s = window_s
         self._calendar = calendar
         self._prices = prices
@@ -202,7 +181,7 @@ class DiscoveryActor(Actor):
             return
         self._record(known)
         if window.seconds_left(self.context.clock.now_ms()) > 0:
-            for reader in (addresses.PORTFOLIO, addresses.EXECUTOR, addresses.WATCHDOG, *self._actors_of(window.asset)):
+            for reader in (*self._readers, *self._actors_of(window.asset)):
                 self.context.tell(reader, MarketListed(market))
         strike = self._ticks.get(place)
         if strike is not None:
@@ -344,7 +323,8 @@ class DiscoveryActor(Actor):
     def _tell_winner(self, condition_id: str, known: _Known) -> None:
         if known.winner is not None:
             message = WinnerKnown(condition_id, known.asset, known.winner, self.context.clock.now_ms())
-            self.context.tell(addresses.PORTFOLIO, message)
+            for portfolio in self._portfolios:
+                self.context.tell(portfolio, message)
 
     def _poll_again(self, condition_id: str) -> None:
         known = self._known.get(condition_id)

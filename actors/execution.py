@@ -9,7 +9,7 @@ from core.market.market import Market
 from core.market.views import BookView
 from core.messages import HoldingsReported
 from core.runtime.context import Context
-from core.trading.lifecycle import OrderEvent
+from core.trading.lifecycle import OrderEvent, may_advance
 from core.trading.orders import Fill, Intent, Order
 
 
@@ -65,6 +65,13 @@ class Host(Protocol):
     def happened(self, order_id: str, *events: OrderEvent) -> None:
         """Take what became of an order that `find` knows, in this order."""
         ...
+
+
+def tell_working(host: Host, order_id: str, event: OrderEvent) -> None:
+    """Tell the host of an event, unless the order has ended or cannot hear it any more."""
+    working = host.working.get(order_id)
+    if working is not None and may_advance(working.order, event):
+        host.happened(order_id, event)
 
 
 class ExecutionClient(Protocol):

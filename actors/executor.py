@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
+from actors.encoding import EncodedOnce
 from actors.execution import ExecutionClient, Working
 from core.market.market import Market
 from core.market.views import BookView
@@ -75,6 +76,7 @@ class ExecutorActor(Actor):
         # an earlier process's orders may have ended since this was saved; the portfolio, whose books are exact, asks
         self._working = dict(state.working) if of_this_process else {}
         self._closed = dict(state.closed)
+        self._encoded_working, self._encoded_closed = EncodedOnce(), EncodedOnce()
         self._views: dict[str, BookView] = {}
         self._markets: dict[str, Market] = {}
         self._client = make_client(state.client, of_this_process)
@@ -212,6 +214,8 @@ class ExecutorActor(Actor):
             self._advance(order_id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"))
             return
         self._client.submit(working)
+        if self._working.get(order_id) is working:  # on its way: the next incarnation must look for it, not send it
+            self._save()
 
     def _late(self, order_id: str) -> None:
         working = self._working.get(order_id)
@@ -290,7 +294,11 @@ class ExecutorActor(Actor):
             )
 
     def _save(self) -> None:
-        state = ExecutorState(dict(self._working), dict(self._closed), self._client.dump())
+        state = {
+            "working": self._encoded_working.encode(self._working),
+            "closed": self._encoded_closed.encode(self._closed),
+            "client": self._client.dump(),
+        }
         self.context.save(msgspec.msgpack.encode(state))
 
     def _prune(self) -> None:

@@ -7,6 +7,7 @@ freshness to the watchdog, so that a dead market actor cannot blind it.
 from collections.abc import Callable, Sequence
 
 from actors import addresses
+from actors.addresses import Account
 from core.errors import FuseboxError
 from core.market.book import LocalBook
 from core.market.events import BinanceEvent, Kline, MarketEvent, MarketResolved, PolymarketEvent
@@ -165,15 +166,19 @@ class BookFeedActor(_FeedActor):
         open_stream: Callable[[Market], Stream],
         make_book: Callable[[Market, int], LocalBook],
         log: Callable[[str], None],
+        beside: Account | None = None,
     ) -> None:
         super().__init__(context, asset, log)
+        paper = () if beside is None else (beside.executor, beside.portfolio)
         self._open_stream = open_stream
         self._make_book = make_book
         self._books: dict[str, LocalBook] = {}
         self._markets: dict[str, Market] = {}
         self._published: dict[str, BookView] = {}
         self._current: str | None = None
-        self._readers: tuple[Address, ...] = (addresses.EXECUTOR, addresses.PORTFOLIO, addresses.market(asset))
+        self._readers: tuple[Address, ...] = (
+            addresses.EXECUTOR, addresses.PORTFOLIO, addresses.market(asset), *paper
+        )  # fmt: skip
 
     def on_start(self) -> None:
         """Ask which markets are listed."""

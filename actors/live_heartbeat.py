@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from actors.execution import Host
+from actors.live_signs import VenueSigns
+from actors.venue_holds import MISSED
 from core.errors import FuseboxError
 from core.messages import Tick
 from core.trading.gate import GateLevel
@@ -12,7 +14,6 @@ from venues.polymarket.live_account import TradingAccount
 AGAIN_S = 1.0
 LATE_S = CANCELS_AFTER_S - 2.0
 """Without a heartbeat for this long nothing new is opened: what rests may be cancelled any moment."""
-MISSED = "the venue has not heard our heartbeat"
 BEAT, LATE = "beat", "silence"
 
 
@@ -20,10 +21,16 @@ class Pulse:
     """Beats from `start` on. `missed` hears when the venue may have cancelled everything, once it listens again."""
 
     def __init__(
-        self, account: TradingAccount, host: Host, log: Callable[[str], None], missed: Callable[[], None]
+        self,
+        account: TradingAccount,
+        host: Host,
+        signs: VenueSigns,
+        log: Callable[[str], None],
+        missed: Callable[[], None],
     ) -> None:
         self._account = account
         self._host = host
+        self._signs = signs
         self._log = log
         self._missed = missed
         self._beating = False
@@ -49,6 +56,7 @@ class Pulse:
         now_ms = context.clock.monotonic_ms()
         gap_s, self._heard_ms = (now_ms - self._heard_ms) / 1000, now_ms
         context.timer(LATE, LATE_S, Tick(LATE))
+        self._signs.note(heartbeat_ms=context.clock.now_ms())
         if context.gate.release(None, MISSED):
             self._log(f"the venue hears our heartbeat again, after {gap_s:.0f} s")
         if gap_s >= CANCELS_AFTER_S:

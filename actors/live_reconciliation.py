@@ -5,6 +5,8 @@ from collections.abc import Callable
 from actors import addresses
 from actors.execution import Host
 from actors.live_looks import late_until_s
+from actors.live_signs import VenueSigns
+from actors.venue_holds import NOT_RECONCILED
 from core.errors import FuseboxError
 from core.market.market import Market, Side
 from core.messages import Persist, Tick
@@ -19,7 +21,6 @@ EVERY_S = 30.0
 AGAIN_S = 2.0
 LOOKBACK_S = 3_600
 """Trades are asked for again and again from this long ago: their states change after they were listed."""
-NOT_RECONCILED = "not reconciled with the venue"
 REPORT = "report"
 
 Adopted = tuple[Order, Fill, Intent, Market]
@@ -39,11 +40,13 @@ class Reconciliation:
         host: Host,
         session_id: int,
         since_s: int,
+        signs: VenueSigns,
         log: Callable[[str], None],
     ) -> None:
         self._account = account
         self._host = host
         self._session_id = session_id
+        self._signs = signs
         self._log = log
         self._since_s = since_s
         self._asking = False
@@ -84,6 +87,7 @@ class Reconciliation:
             self._adopt_unknown(trade)
         if context.gate.release(None, NOT_RECONCILED):
             self._log("reconciled with the venue")
+        self._signs.note(reconciled_ms=context.clock.now_ms())
         context.timer(REPORT, EVERY_S, Tick(REPORT))
         if self._again:
             self.now()

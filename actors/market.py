@@ -1,6 +1,7 @@
 """A MarketActor owns the decision for one asset.
 
 It fuses both venues' views into features on a fixed grid, keeps the last states, runs its policy, proposes intents.
+With a paper account beside the live one it is still one decision: seen from the live account, proposed to each.
 """
 
 from collections import deque
@@ -11,7 +12,9 @@ import msgspec
 import numpy as np
 
 from actors import addresses
+from actors.addresses import Account
 from actors.market_features import Fused, fuse
+from actors.market_status import Known, asset_status
 from core.errors import FuseboxError, RejectedError
 from core.market.features import FeatureHistory
 from core.market.market import Market
@@ -33,12 +36,11 @@ from core.messages import (
     WeightsRequested,
 )
 from core.runtime.actor import Actor
+from core.runtime.address import Address
 from core.runtime.context import Context
 from core.runtime.message import WorkDone, WorkFailed
-from core.status import AssetStatus
 from core.trading.decisions import interpret
 from core.trading.orders import Intent
-from core.trading.positions import mark_to_bid
 from models.policy import greedy, sample
 
 PRICES_KEPT = 100
@@ -64,6 +66,8 @@ class MarketRules(msgspec.Struct, frozen=True):
     book_stale_s: float
     flow_stale_s: float | None
     sample_actions: bool
+    learn: bool = True
+    """Whether the learner is told of each step."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -87,10 +91,11 @@ class MarketActor(Actor):
         rules: MarketRules,
         make_policy: Callable[[object], Policy],
         log: Callable[[str], None],
+        beside: Account | None = None,
     ) -> None:
         super().__init__(context)
         self.asset = asset
-        self._session_id = session_id
+        self._accounts = (Account(session_id),) if beside is None else (Account(session_id), beside)
         self._rules = rules
         self._make_policy = make_policy
         self._log = log
@@ -98,7 +103,7 @@ class MarketActor(Actor):
         self._version = 0
         self._markets: dict[str, Market] = {}
         self._books: dict[str, BookView] = {}
-        self._positions: dict[str, PositionPublished] = {}
+        self._positions: dict[str, dict[Address, PositionPublished]] = {}
         self._strikes: dict[str, float] = {}
         self._flow: FlowView | None = None
         self._condition_id: str | None = None
@@ -125,7 +130,7 @@ class MarketActor(Actor):
                 self._step(at_ms)
                 self._next_tick(self.context.clock.now_ms())
             case PositionPublished():
-                self._positions[message.condition_id] = message
+                self._positions.setdefault(message.condition_id, {})[message.portfolio] = message
             case MarketListed(market=market):
                 self._markets[market.condition_id] = market
             case StrikeKnown():
@@ -149,7 +154,8 @@ class MarketActor(Actor):
         me = self.context.address
         self.context.tell(addresses.LEARNER, WeightsRequested(me))
         self.context.tell(addresses.DISCOVERY, CalendarRequested(self.asset, me))
-        self.context.tell(addresses.PORTFOLIO, PositionRequested(self.asset, me))
+        for account in self._accounts:
+            self.context.tell(account.portfolio, PositionRequested(self.asset, me))
         for feed in (addresses.book_feed(self.asset), addresses.flow_feed(self.asset)):
             self.context.tell(feed, ViewsRequested(me))
         self.context.timer("ask", ASK_AGAIN_S, Tick("ask"))
@@ -168,7 +174,7 @@ class MarketActor(Actor):
             self._wait(market, None, missing, at_ms)
             return
         view = self._books[market.condition_id]
-        held = self._positions.get(market.condition_id)
+        held = self._held(market.condition_id, addresses.PORTFOLIO)
         try:
             fused = fuse(market, view, self._flow, held, self._prices, at_ms)
         except RejectedError as error:  # a number that is not finite costs its own step: no decision, no crash
@@ -185,29 +191,35 @@ class MarketActor(Actor):
         action = sample(probabilities, self.context.rng) if self._rules.sample_actions else greedy(probabilities)
         self._decisions += 1
         self._waits_no_more()
-        self._act(market, view, held, action, probabilities, fused, at_ms)
+        for account in self._accounts:
+            self._act(account, market, view, action, probabilities, fused, at_ms)
         self._record(market, fused.features, history, action, probabilities, value, at_ms)
         self._show(market, fused, probabilities, action, None, at_ms)
         self._save(at_ms)
 
+    def _held(self, condition_id: str, portfolio: Address) -> PositionPublished | None:
+        return self._positions.get(condition_id, {}).get(portfolio)
+
     def _act(
         self,
+        account: Account,
         market: Market,
         view: BookView,
-        held: PositionPublished | None,
         action: int,
         probabilities: tuple[float, ...],
         fused: Fused,
         at_ms: int,
     ) -> None:
+        """Propose what the action means to one account, given what that account holds itself."""
+        held = self._held(market.condition_id, account.portfolio)
         wish = interpret(action, None if held is None else held.side)
         if wish is None or (held is not None and held.busy):
             return
         side, kind = wish
         # a clock that is set back comes to the same `at_ms` again: process and message number make the id unique
         intent = Intent(
-            id=f"{self._session_id}.{self.asset}.{at_ms}.{self.context.lease_epoch}.{self.context.receipt}",
-            session_id=self._session_id,
+            id=f"{account.session_id}.{self.asset}.{at_ms}.{self.context.lease_epoch}.{self.context.receipt}",
+            session_id=account.session_id,
             asset=self.asset,
             condition_id=market.condition_id,
             side=side,
@@ -219,7 +231,7 @@ class MarketActor(Actor):
             lease_epoch=self.context.lease_epoch,
             incarnation=self.context.incarnation,
         )
-        self.context.tell(addresses.PORTFOLIO, IntentProposed(market, intent, view))
+        self.context.tell(account.portfolio, IntentProposed(market, intent, view))
 
     def _record(
         self,
@@ -232,6 +244,8 @@ class MarketActor(Actor):
         at_ms: int,
     ) -> None:
         """Tell the learner one step; `done` marks the last one before the window closes."""
+        if not self._rules.learn:
+            return
         done = at_ms + self._rules.grid_ms >= market.window.closes_at_s * 1000
         log_prob = float(np.log(max(probabilities[action], 1e-12)))
         transition = TransitionRecorded(
@@ -306,31 +320,15 @@ class MarketActor(Actor):
         at_ms: int,
     ) -> None:
         condition_id = "" if market is None else market.condition_id
-        view = self._books.get(condition_id)
-        held = self._positions.get(condition_id)
-        unrealised = 0
-        if market is not None and view is not None and held is not None and held.position is not None:
-            book = view.up if held.position.side == "UP" else view.down
-            unrealised = mark_to_bid(held.position, book.best_bid, market.fees) or 0
-        self.context.publish(
-            f"asset {self.asset}",
-            AssetStatus(
-                asset=self.asset,
-                slug=None if market is None else market.window.slug,
-                closes_at_s=0 if market is None else market.window.closes_at_s,
-                up_price=None if view is None else view.up.mid,
-                spread=None if view is None else view.up.spread,
-                spot=None if self._flow is None else self._flow.spot,
-                strike=self._strikes.get(condition_id),
-                signal=None if fused is None else fused.signal,
-                probabilities=probabilities,
-                action=action,
-                decisions=self._decisions,
-                unrealised_usd=unrealised,
-                waiting_for=waiting_for,
-                at_ms=at_ms,
-            ),
+        known = Known(
+            market,
+            self._books.get(condition_id),
+            self._flow,
+            self._strikes.get(condition_id),
+            self._held(condition_id, addresses.PORTFOLIO),
         )
+        status = asset_status(self.asset, known, fused, probabilities, action, self._decisions, waiting_for, at_ms)
+        self.context.publish(f"asset {self.asset}", status)
 
     # -- checkpoint ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
+from actors.exits import HELD, attempted, exit_intent, hold_event, last_exit_ms
+from actors.portfolio_booking import Booked, position_rows, reported, settled
+from actors.portfolio_sizing import Sizing, exit_step, size_of, tick_of
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, tallied, told
 from actors.portfolio_venue import HOLDINGS_EVERY_S, HoldingsCheck, event_of, repaired, text_of
 from core.errors import RejectedError
@@ -39,44 +42,26 @@ from core.records import CheckpointRecord, Record
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
-from core.trading.booking import apply_fill, settle
-from core.trading.claims import claimable_usd, claims_of
-from core.trading.gate import OrderKind, permits
+from core.trading.exits import Hold, Quote, Wait, rests_well
 from core.trading.ledger import (
-    free_cash,
-    position_key,
-    release,
     reserve,
-    sellable_shares,
     settlement_of,
     unconfirmed_fills,
 )
-from core.trading.limits import OpenLimits, open_refusal
-from core.trading.orders import Intent, OrderType, is_terminal
-from core.trading.positions import ClosedTrade, Position
+from core.trading.orders import Intent, is_terminal
+from core.trading.positions import Position
 from core.trading.records import (
-    fill_record,
     intent_record,
     market_record,
     order_record,
-    position_record,
     trade_record,
 )
-from core.trading.sizing import LOT_SHARES, Refusal, Sized, size_close, size_open
+from core.trading.sizing import LOT_SHARES, Refusal
 from storage.queries import checkpoint_name
 
+__all__ = ["PortfolioActor", "Sizing"]
+
 ASK_WINNER_EVERY_S = 15.0
-DECIDED_WITHIN_S = 2.0
-"""A wish to open that waited longer, for a restart say, is not granted: its decision saw another market."""
-
-
-class Sizing(msgspec.Struct, frozen=True):
-    """How large and how far from the touch orders are; dollars in 1e-6."""
-
-    trade_size_usd: int
-    slippage_ticks: int
-    order_type: OrderType
-    limits: OpenLimits
 
 
 class PortfolioActor(Actor):
@@ -95,9 +80,11 @@ class PortfolioActor(Actor):
         *,
         live: bool = False,
         executor: Address = addresses.EXECUTOR,
+        alerts: bool = True,
     ) -> None:
         super().__init__(context)
         self._live = live
+        self._alerts = alerts
         self._executor = executor
         self._holdings = HoldingsCheck()
         self._revision = 0
@@ -138,8 +125,8 @@ class PortfolioActor(Actor):
                 if newest is None or newest.received_ms < view.received_ms:
                     self._views[market.condition_id] = view
                 self._propose(market, intent)
-            case ForcedExit():
-                self._force(message)
+            case ForcedExit(condition_id=condition_id, reason=reason):
+                self._force(condition_id, reason)
             case OrderReported():
                 self._reported(message)
             case WinnerKnown():
@@ -155,12 +142,17 @@ class PortfolioActor(Actor):
                 self._ask_holdings()
             case Tick(name=name) if name.startswith("winner "):
                 self._await_winner(name.removeprefix("winner "))
+            case Tick(name=name) if name.startswith("exit "):
+                _, condition_id, reason = name.split(" ", 2)
+                self._force(condition_id, reason)
         self.context.acknowledge(self.context.receipt)  # what changed nothing, a refused wish, must not come again
 
     # -- wishes -------------------------------------------------------------------------------------------------
 
-    def _propose(self, market: Market, intent: Intent) -> None:
-        sized = self._sized(market, intent)
+    def _propose(self, market: Market, intent: Intent, quote: Quote | None = None) -> None:
+        """Reserve and hand over the order of an intent, or refuse it; `quote` is the step of a forced exit."""
+        now_ms, view = self.context.clock.now_ms(), self._views.get(market.condition_id)
+        sized = size_of(self._state, self._sizing, self.context.gate.state, view, market, intent, quote, now_ms)
         if isinstance(sized, Refusal):
             self._refuse(intent, sized.reason)
             return
@@ -170,49 +162,14 @@ class PortfolioActor(Actor):
             self._refuse(intent, str(error))
             return
         epoch = self._views[market.condition_id].continuity_epoch
-        order = order_for(intent, market, sized, self._sizing.order_type, self.context.clock.now_ms(), epoch)
+        order = order_for(intent, market, sized, self._sizing.order_type, now_ms, epoch, quote)
         self._refusal = None
-        self._state = replace(self._state.with_order(order, intent, market), ledger=ledger)
+        state = self._state if quote is None else attempted(self._state, intent, quote, now_ms)
+        self._state = replace(state.with_order(order, intent, market), ledger=ledger)
         self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
         self.context.tell(self._executor, OrderRequested(market, intent, order))
         self._await_winner(market.condition_id)
         self._publish_position(intent.asset, market.condition_id)
-
-    def _sized(self, market: Market, intent: Intent) -> Sized | Refusal:
-        """Size an intent against the newest book, after the gate and every limit agreed."""
-        kind = OrderKind.OPEN_ORDER if intent.action == "OPEN" else OrderKind.REDUCE
-        if not permits(self.context.gate.state, intent.asset, kind):
-            return Refusal(f"the gate is {self.context.gate.level(intent.asset).name}")
-        view = self._views.get(market.condition_id)
-        if view is None:
-            return Refusal("no book")
-        book = view.up if intent.side == "UP" else view.down
-        ledger = self._state.ledger
-        if intent.action == "CLOSE":
-            shares = sellable_shares(ledger, market.condition_id, intent.side)
-            ticks = self._sizing.slippage_ticks
-            return size_close(market, book, shares, slippage_ticks=ticks, tick_size=view.tick_size)
-        now_ms = self.context.clock.now_ms()
-        if now_ms - intent.decided_ms > DECIDED_WITHIN_S * 1000:
-            return Refusal(f"decided {(now_ms - intent.decided_ms) / 1000:.1f} s ago")
-        if any(held.shares >= LOT_SHARES for held in self._state.positions(market.condition_id)):
-            return Refusal("a position is held already")
-        refusal = open_refusal(market, view, intent.side, now_ms, self._sizing.limits)
-        if refusal is not None:
-            return Refusal(refusal)
-        up_mid = view.up.mid
-        if up_mid is None:
-            return Refusal("book one-sided")
-        return size_open(
-            market,
-            book,
-            up_mid,
-            trade_size_usd=self._sizing.trade_size_usd,
-            cash_usd=free_cash(ledger) - claimable_usd(self._state.claims),
-            slippage_ticks=self._sizing.slippage_ticks,
-            order_type=self._sizing.order_type,
-            tick_size=view.tick_size,
-        )
 
     def _refuse(self, intent: Intent, reason: str) -> None:
         self._refusal = f"{intent.asset} {intent.action} {intent.side} refused: {reason}"
@@ -222,62 +179,52 @@ class PortfolioActor(Actor):
             self._log(f"{warning[1]}; what is held stays, settlement if nothing changes")
         self._show()
 
-    def _force(self, wish: ForcedExit) -> None:
-        market = self._state.markets.get(wish.condition_id)
-        for position in self._state.positions(wish.condition_id):
-            if market is None or position.shares < LOT_SHARES:
-                continue
-            if self._state.is_busy(wish.condition_id):
-                self.context.tell(self._executor, CancelRequested(wish.condition_id))
-                continue
-            now_ms = self.context.clock.now_ms()
-            intent = Intent(
-                id=f"{self._session_id}.{wish.asset}.{now_ms}.{self.context.lease_epoch}.{self.context.receipt}.{wish.reason}",
-                session_id=self._session_id,
-                asset=wish.asset,
-                condition_id=wish.condition_id,
-                side=position.side,
-                action="CLOSE",
-                decided_ms=now_ms,
-                reason=wish.reason,
-                probabilities=(),
-                features=(),
-                lease_epoch=self.context.lease_epoch,
-                incarnation=self.context.incarnation,
-                forced=True,
-            )
-            self._propose(market, intent)
+    def _force(self, condition_id: str, reason: str) -> None:
+        """Take the next step of the exit of what is held in a market; it is judged once more just before the close."""
+        market, now_ms = self._state.markets.get(condition_id), self.context.clock.now_ms()
+        for position in self._state.positions(condition_id):
+            if market is not None and position.shares >= LOT_SHARES:
+                self._exit(market, position, reason)
+                last_ms, key = last_exit_ms(market), f"exit {condition_id}"
+                if last_ms > now_ms:  # nobody may ask after that
+                    self.context.timer_at(key, last_ms, Tick(f"{key} {reason}"))
+
+    def _exit(self, market: Market, position: Position, reason: str) -> None:
+        now_ms, view = self.context.clock.now_ms(), self._views.get(market.condition_id)
+        step = exit_step(self._state, self._sizing, view, market, position, now_ms, self.context.gate.state)
+        working = self._state.orders_of(market.condition_id)
+        if working and not rests_well(working, step, tick_of(market, view)):
+            self.context.tell(self._executor, CancelRequested(market.condition_id))
+        if isinstance(step, Hold):
+            if not working or now_ms >= last_exit_ms(market):
+                self._hold(position, reason, step)
+        elif not working:
+            intent = exit_intent(self.context, self._session_id, position, reason, step)
+            if isinstance(step, Wait):
+                self._refuse(intent, step.reason)
+            else:
+                self._propose(market, intent, step)
+
+    def _hold(self, position: Position, reason: str, hold: Hold) -> None:
+        """Write down, once for each cause, that what is left is held to settlement, and what was tried."""
+        progress = self._state.exit_of(position, reason)
+        if progress.held == hold.reason:
+            return
+        self._state = self._state.with_exit(position, replace(progress, held=hold.reason))
+        event = hold_event(self._state, self._session_id, position, self.context.clock.now_ms())
+        self._log(f"{HELD}: {event.detail}")
+        self._commit((event,))
 
     # -- what happened ------------------------------------------------------------------------------------------
 
     def _reported(self, report: OrderReported) -> None:
-        order = report.order
-        intent = self._state.intents.get(order.intent_id)
-        forgotten = intent is None
-        if intent is None:  # terminal before: what is said again is booked already, what is new of a fill is not
-            if not self._state.has_news(report.fills):
-                return
-            intent = report.intent
-            self._state = self._state.with_market(report.market)
-        before = self._state.positions(order.condition_id)
-        trades: list[ClosedTrade] = []
-        ledger = self._state.ledger
-        for fill in report.fills:
-            applied = apply_fill(ledger, fill, order, intent)
-            ledger = applied.ledger
-            if applied.closed_trade is not None:
-                trades.append(applied.closed_trade)
-        self._state = replace(self._state, ledger=ledger)
+        booked, order = reported(self._state, report, self._venue), report.order
+        if booked is None:
+            return
+        before, self._state = self._state.positions(order.condition_id), booked.state
         if is_terminal(order):
-            ledger = release(ledger, intent.id)
-            self._state = replace(self._state, ledger=ledger).without_order(order)
             self._await_winner(order.condition_id)  # a late fill may have made a position anew
-        else:
-            self._state = self._state.with_order(order, intent, None)
-        rows: tuple[Record, ...] = (order_record(order, self._venue), *(fill_record(fill) for fill in report.fills))
-        if forgotten:  # an adopted one was never written
-            rows = (market_record(report.market), intent_record(intent), *rows)
-        self._booked(order.asset, order.condition_id, before, trades, rows)
+        self._booked(order.asset, order.condition_id, before, booked)
         if is_terminal(order) and order.filled_shares == 0:
             self._refusal = f"{order.asset} {order.side} {order.state}: {order.last_error}"
         self._show()
@@ -294,15 +241,11 @@ class PortfolioActor(Actor):
             self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))  # what they come to decides what is paid
             return
         before = self._state.positions(condition_id)
-        ledger, trades = settle(self._state.ledger, condition_id, message.winner, message.at_ms)
-        market = self._state.markets.get(condition_id)
-        if self._live and market is not None:
-            owed = claims_of(market, message.winner, before, message.at_ms)
-            self._state = replace(self._state, claims={**self._state.claims, **owed})
-        self._state = replace(self._state, ledger=ledger).without_idle_market(condition_id)
+        booked = settled(self._state, message, redeemed_later=self._live)
+        self._state = booked.state
         self._views.pop(condition_id, None)
         self.context.cancel_timer(key)
-        self._booked(message.asset, condition_id, before, trades, ())
+        self._booked(message.asset, condition_id, before, booked)
 
     # -- the venue's word ---------------------------------------------------------------------------------------
 
@@ -323,35 +266,32 @@ class PortfolioActor(Actor):
         rows: list[Record] = [event_of(self._session_id, each, now_ms) for each in found]
         for each in found:
             self._alarm("reconciliation", text_of(each))
-        for condition_id in before.held_markets() or [""]:
-            held = tuple(p for p in before.ledger.positions.values() if p.condition_id == condition_id)
+        for condition_id in before.held_markets():
+            held = before.positions(condition_id)
             mine = [trade for trade in trades if trade.condition_id == condition_id]
-            self._booked(held[0].asset if held else "", condition_id, held, mine, tuple(rows))
+            self._booked(held[0].asset, condition_id, held, Booked(self._state, mine, tuple(rows)))
             rows = []
+        if not before.held_markets():  # it was cash, or a claim
+            self._commit(tuple(rows))
 
     def _alarm(self, kind: str, text: str) -> None:
         self._log(f"{kind}: {text}")
-        self.context.tell(addresses.NOTIFIER, Alert(kind, text))
+        self._alert(kind, text)
 
-    def _booked(
-        self,
-        asset: str,
-        condition_id: str,
-        before: tuple[Position, ...],
-        trades: list[ClosedTrade],
-        own_rows: tuple[Record, ...],
-    ) -> None:
+    def _alert(self, kind: str, text: str) -> None:
+        if self._alerts:
+            self.context.tell(addresses.NOTIFIER, Alert(kind, text))
+
+    def _booked(self, asset: str, condition_id: str, before: tuple[Position, ...], booked: Booked) -> None:
         """Write what changed in one market, tell who wants to know, and log the transitions."""
-        now_ms = self.context.clock.now_ms()
-        after = {position_key(p.condition_id, p.side): p for p in self._state.positions(condition_id)}
-        gone = [replace(p, shares=0) for p in before if position_key(p.condition_id, p.side) not in after]
-        rows: list[Record] = [*own_rows, *(position_record(p, now_ms) for p in (*gone, *after.values()))]
-        for trade in trades:
+        after = self._state.positions(condition_id)
+        rows: list[Record] = [*booked.rows, *position_rows(before, after, self.context.clock.now_ms())]
+        for trade in booked.trades:
             rows.append(trade_record(trade))
             self._state = replace(self._state, tallies=tallied(self._state.tallies, trade))
             text = told(trade)
             self._log(text)
-            self.context.tell(addresses.NOTIFIER, Alert("trade closed", text))
+            self._alert("trade closed", text)
         self._commit(tuple(rows))
         self._publish_position(asset, condition_id)
 
@@ -390,11 +330,12 @@ class PortfolioActor(Actor):
         self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))
 
     def _publish_position(self, asset: str, condition_id: str) -> None:
-        held = self._state.positions(condition_id)
-        view = PositionPublished(asset, condition_id, held[0] if held else None, self._state.is_busy(condition_id))
+        held = max(self._state.positions(condition_id), key=lambda position: position.shares, default=None)
+        busy, me = self._state.is_busy(condition_id), self.context.address
+        view = PositionPublished(asset, condition_id, held, busy, me)
         self.context.tell(addresses.market(asset), view)
         self.context.tell(addresses.WATCHDOG, view)
 
     def _show(self) -> None:
         now_s = self.context.clock.now_ms() / 1000
-        self.context.publish("portfolio", status_of(self._state, self._session_id, now_s, self._refusal))
+        self.context.publish(self.context.address.name, status_of(self._state, self._session_id, now_s, self._refusal))

@@ -1,17 +1,18 @@
 """The portfolio's whole state as one frozen value, and what is made of it: orders, lines for people, status."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec.structs import replace
 
 from core.market.market import Market
-from core.status import HoldingStatus, PortfolioStatus
+from core.status import HeldToSettlement, HoldingStatus, PortfolioStatus, UnknownOrder
 from core.trading.claims import Claim
-from core.trading.ledger import Ledger, new_ledger
+from core.trading.exits import Progress, Quote
+from core.trading.ledger import Ledger, new_ledger, position_key
 from core.trading.lifecycle import fill_news
 from core.trading.money import decimal
-from core.trading.orders import Fill, Intent, Order, OrderType
+from core.trading.orders import Fill, Intent, Order, OrderState, OrderType
 from core.trading.positions import ClosedTrade, Position
 from core.trading.sizing import Sized
 
@@ -37,6 +38,7 @@ class PortfolioState(msgspec.Struct, frozen=True):
     markets: dict[str, Market] = {}
     tallies: dict[str, Tally] = {}
     claims: dict[str, Claim] = {}
+    exits: dict[str, Progress] = {}
 
     @classmethod
     def new(cls, start_usd: int) -> "PortfolioState":
@@ -55,7 +57,26 @@ class PortfolioState(msgspec.Struct, frozen=True):
 
     def is_busy(self, condition_id: str) -> bool:
         """Return whether an order of the market is not terminal."""
-        return any(order.condition_id == condition_id for order in self.orders.values())
+        return bool(self.orders_of(condition_id))
+
+    def orders_of(self, condition_id: str) -> tuple[Order, ...]:
+        """Return the orders of a market that are not terminal."""
+        return tuple(order for order in self.orders.values() if order.condition_id == condition_id)
+
+    def is_unknown(self, condition_id: str) -> bool:
+        """Return whether the venue may or may not have an order of the market: then nothing more is sent there."""
+        return any(order.state is OrderState.UNKNOWN for order in self.orders_of(condition_id))
+
+    def exit_of(self, position: Position, reason: str = "") -> Progress:
+        """Return how far the forced exit of a position has come; one for `reason` that has just begun, if none has."""
+        known = self.exits.get(position_key(position.condition_id, position.side))
+        if known is None or known.entry_intent_id != position.entry_intent_id:
+            return Progress(position.entry_intent_id, reason)
+        return replace(known, reason=reason or known.reason)
+
+    def with_exit(self, position: Position, progress: Progress) -> "PortfolioState":
+        """Return the state with how far the forced exit of a position has come."""
+        return replace(self, exits={**self.exits, position_key(position.condition_id, position.side): progress})
 
     def with_order(self, order: Order, intent: Intent, market: Market | None) -> "PortfolioState":
         """Return the state with an open order, its intent and its market."""
@@ -79,7 +100,11 @@ class PortfolioState(msgspec.Struct, frozen=True):
         """Return the state without a market in which nothing is held; the same state while something is."""
         if condition_id in self.held_markets():
             return self
-        return replace(self, markets={key: kept for key, kept in self.markets.items() if key != condition_id})
+        return replace(
+            self,
+            markets={key: kept for key, kept in self.markets.items() if key != condition_id},
+            exits={key: kept for key, kept in self.exits.items() if not key.startswith(f"{condition_id}/")},
+        )
 
     def with_market(self, market: Market) -> "PortfolioState":
         """Return the state knowing a market."""
@@ -108,9 +133,15 @@ class PortfolioState(msgspec.Struct, frozen=True):
 
 
 def order_for(
-    intent: Intent, market: Market, sized: Sized, order_type: OrderType, now_ms: int, book_epoch: int
+    intent: Intent,
+    market: Market,
+    sized: Sized,
+    order_type: OrderType,
+    now_ms: int,
+    book_epoch: int,
+    quote: Quote | None = None,
 ) -> Order:
-    """Return the one order of an intent, as sized on a book of `book_epoch`."""
+    """Return the one order of an intent, as sized on a book of `book_epoch`; `quote` is the step of a forced exit."""
     return Order(
         id=f"{intent.id}.o",
         intent_id=intent.id,
@@ -119,11 +150,12 @@ def order_for(
         token_id=market.token(intent.side),
         outcome=intent.side,
         side="BUY" if intent.action == "OPEN" else "SELL",
-        order_type=order_type,
+        order_type=order_type if quote is None else quote.order_type,
         limit_price=sized.limit_price,
         shares=sized.shares,
         created_ms=now_ms,
         book_epoch=book_epoch,
+        post_only=quote is not None and quote.post_only,
     )
 
 
@@ -178,7 +210,35 @@ def status_of(state: PortfolioState, session_id: int, now_s: float, last_refusal
         wins=sum(tally.wins for tally in state.tallies.values()),
         holdings=holdings,
         last_refusal=last_refusal,
+        claims=tuple(sorted(state.claims.values(), key=lambda claim: claim.since_ms)),
+        unknown=tuple(_unknown(state)),
+        held=tuple(_held(state)),
     )
+
+
+def _unknown(state: PortfolioState) -> Iterator[UnknownOrder]:
+    for order in state.orders.values():
+        if order.state is OrderState.UNKNOWN:
+            yield UnknownOrder(
+                order_id=order.id,
+                asset=order.asset,
+                side=order.outcome,
+                action="OPEN" if order.side == "BUY" else "CLOSE",
+                shares=order.shares,
+                since_ms=order.unknown_since_ms or order.submitted_ms or order.created_ms,
+                error=order.last_error,
+            )
+
+
+def _held(state: PortfolioState) -> Iterator[HeldToSettlement]:
+    """Yield what waits for its winner knowingly; less than a lot is of no account."""
+    for position in state.ledger.positions.values():
+        market = state.markets.get(position.condition_id)
+        too_small = market is not None and position.shares < market.min_order_shares
+        too_small = too_small and not state.is_busy(position.condition_id)
+        reason = state.exit_of(position).held or ("dust" if too_small else "")
+        if reason and position.shares:
+            yield HeldToSettlement(position.asset, position.condition_id, position.side, position.shares, reason)
 
 
 def _closed(state: PortfolioState, position: Position, now_s: float) -> bool:

@@ -25,6 +25,8 @@ MARKET = StateFormat(1, Saved)
 FORMATS = {
     addresses.PORTFOLIO: PORTFOLIO,
     addresses.EXECUTOR: EXECUTOR,
+    addresses.PAPER_PORTFOLIO: PORTFOLIO,
+    addresses.PAPER_EXECUTOR: EXECUTOR,
     addresses.LEARNER: LEARNER,
     addresses.NOTIFIER: NOTIFIER,
     addresses.DISCOVERY: DISCOVERY,

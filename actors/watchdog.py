@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from actors import addresses
+from actors.addresses import Account
 from core.market.market import Market
 from core.messages import (
     Alert,
@@ -16,6 +17,7 @@ from core.messages import (
     AssetRemoved,
     AssetRetiring,
     CalendarRequested,
+    CancelRequested,
     FeedPulse,
     ForcedExit,
     MarketListed,
@@ -27,9 +29,11 @@ from core.messages import (
 )
 from core.records import HealthEventRecord
 from core.runtime.actor import Actor
+from core.runtime.address import Address
 from core.runtime.context import Context
 from core.status import FeedStatus
-from core.trading.gate import GateLevel
+from core.trading.gate import GateLevel, level
+from core.trading.lasting_holds import FLATTEN, is_flattened
 from core.trading.limits import exit_due
 
 CHECK_S = 0.25
@@ -40,6 +44,9 @@ START_WITHIN_S = 10.0
 """A feed that has never been fresh is merely starting for this long; the `starting` hold covers it."""
 STARTING = "starting"
 RETIRED = "retired"
+
+Place = tuple[Address, str]
+"""A portfolio and a market: what one portfolio holds there is no other's."""
 
 
 class WatchdogLimits(msgspec.Struct, frozen=True):
@@ -63,16 +70,21 @@ class WatchdogActor(Actor):
         session_id: int,
         limits: WatchdogLimits,
         log: Callable[[str], None],
+        beside: Account | None = None,
     ) -> None:
         super().__init__(context)
+        accounts = (Account(session_id),) if beside is None else (Account(session_id), beside)
+        self._executors = {account.portfolio: account.executor for account in accounts}
         self._session_id = session_id
         self._limits = limits
         self._log = log
         self._pulses: dict[str, tuple[FeedPulse, float]] = {}
         self._recorder: tuple[RecorderPulse, float] | None = None
         self._markets: dict[str, Market] = {}
-        self._positions: dict[str, PositionPublished] = {}
-        self._asked: dict[str, int] = {}
+        self._positions: dict[Place, PositionPublished] = {}
+        self._asked: dict[Place, int] = {}
+        self._busy: dict[Place, str] = {}
+        self._recalled: dict[Place, int] = {}
         self._stale: dict[str, str] = {}
         self._turned: list[tuple[str, str, str, str]] = []
         self._retired: set[str] = set()
@@ -91,7 +103,8 @@ class WatchdogActor(Actor):
     def _begin(self, asset: str) -> None:
         self.context.gate.hold(asset, STARTING, GateLevel.REDUCE_ONLY)
         self.context.tell(addresses.DISCOVERY, CalendarRequested(asset, self.context.address))
-        self.context.tell(addresses.PORTFOLIO, PositionRequested(asset, self.context.address))
+        for portfolio in self._executors:
+            self.context.tell(portfolio, PositionRequested(asset, self.context.address))
 
     def receive(self, message: object) -> None:
         """Note what is heard; judge on the timer."""
@@ -137,6 +150,7 @@ class WatchdogActor(Actor):
         self._tell_turned()
         self._check_recorder()
         self._check_exits()
+        self._check_closed()
 
     # -- feeds and recorder -------------------------------------------------------------------------------------
 
@@ -232,24 +246,42 @@ class WatchdogActor(Actor):
 
     def _check_exits(self) -> None:
         now_ms = self.context.clock.now_ms()
-        for condition_id, position in self._positions.items():
+        for place, position in self._positions.items():
+            portfolio, condition_id = place
             reason = self._exit_reason(position.asset, condition_id, now_ms)
             if reason is None:
                 continue
-            asked_ms = self._asked.get(condition_id)
+            asked_ms = self._asked.get(place)
             if asked_ms is None or now_ms - asked_ms >= EXIT_AGAIN_S * 1000:
-                self._asked[condition_id] = now_ms
-                self.context.tell(addresses.PORTFOLIO, ForcedExit(position.asset, condition_id, reason))
+                self._asked[place] = now_ms
+                self.context.tell(portfolio, ForcedExit(position.asset, condition_id, reason))
         for condition_id, market in list(self._markets.items()):
             if market.window.seconds_left(now_ms) < -market.window.length_s:
                 del self._markets[condition_id]
 
+    def _check_closed(self) -> None:
+        """Have taken back what rests in markets that are closed; asked again until it is gone."""
+        now_ms = self.context.clock.now_ms()
+        for place, asset in self._busy.items():
+            portfolio, condition_id = place
+            if level(self.context.gate.state, asset) is not GateLevel.CLOSED:
+                self._recalled.pop(place, None)
+            elif now_ms - self._recalled.get(place, 0) >= EXIT_AGAIN_S * 1000:
+                self._recalled[place] = now_ms
+                self.context.tell(self._executors[portfolio], CancelRequested(condition_id))
+
     def _held(self, position: PositionPublished) -> None:
-        if position.side is None:
-            self._positions.pop(position.condition_id, None)
-            self._asked.pop(position.condition_id, None)
+        place = position.portfolio, position.condition_id
+        if position.busy:
+            self._busy[place] = position.asset
         else:
-            self._positions[position.condition_id] = position
+            self._busy.pop(place, None)
+            self._recalled.pop(place, None)
+        if position.side is None:
+            self._positions.pop(place, None)
+            self._asked.pop(place, None)
+        else:
+            self._positions[place] = position
 
     def _exit_reason(self, asset: str, condition_id: str, now_ms: int) -> str | None:
         market = self._markets.get(condition_id)
@@ -257,6 +289,8 @@ class WatchdogActor(Actor):
             return None
         if asset in self._retired:
             return RETIRED
+        if is_flattened(self.context.gate.state, asset):
+            return FLATTEN
         if self._limits.exit_before_s is None or asset in self._limits.hold_to_settlement:
             return None
         return "T-2" if exit_due(market.window, now_ms, self._limits.exit_before_s) else None

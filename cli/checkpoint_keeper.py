@@ -6,7 +6,7 @@ what an actor writes in one transaction with its rows (the portfolio) is only co
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -44,6 +44,7 @@ class Keeper:
     Args:
         system: whose cells.
         session_id: part of the checkpoints' names.
+        others: the sessions of actors that belong to another one, by address name.
         write: writes rows under the lease, apart from what the database's writer writes.
         mark: puts generations into quarantine.
         copies: where local copies go.
@@ -59,9 +60,11 @@ class Keeper:
         mark: Mark,
         copies: LocalCopies,
         monotonic_s: Callable[[], float] = time.monotonic,
+        others: Mapping[str, int] | None = None,
     ) -> None:
         self._system = system
         self._session_id = session_id
+        self._others = dict(others or {})
         self._write = write
         self._mark = mark
         self._copies = copies
@@ -123,14 +126,17 @@ class Keeper:
             return
         if not final and not layout.transactional and kept is not None and now_s - kept.at_s < WRITE_EVERY_S:
             return
-        name = checkpoint_name(self._session_id, address)
+        name = self._name(address)
         now_ms = self._system.clock.now_ms()
         row = CheckpointRecord("actor", name, generation, layout.version, state, now_ms)
         stored = layout.transactional or generation <= stored_as
         self._kept[address] = _Kept(row, stored=stored, copied=False, at_s=now_s)
 
+    def _name(self, address: str) -> str:
+        return checkpoint_name(self._others.get(address, self._session_id), address)
+
     def _mark_quarantined(self, cell: Cell) -> None:
-        name = checkpoint_name(self._session_id, cell.spec.address.name)
+        name = self._name(cell.spec.address.name)
         while cell.quarantined:
             bad = cell.quarantined[0]
             if not self._try("checkpoints", partial(self._mark, name, bad)):

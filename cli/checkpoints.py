@@ -20,6 +20,7 @@ from cli.rollback import DISAGREES
 from cli.status_view import console
 from core.errors import RejectedError
 from core.records import CheckpointRecord, HealthEventRecord
+from core.runtime.address import Address
 from models.checkpoint import regiven
 from storage.checkpoints import (
     Generation,
@@ -34,6 +35,7 @@ from storage.checkpoints import (
 from storage.control import holder
 from storage.lease import ADVISORY_LOCK
 from storage.pool import Connection, connect, database_errors
+from storage.queries import BESIDE
 from storage.writer import write
 
 ANSWER_S = 15.0
@@ -213,8 +215,11 @@ def _full_name(connection: Connection, name: str) -> str:
     """Return the name under which an actor of the newest session saves; a full name stays as it is."""
     if "/" in name:
         return name
+    of_paper = Address(name) in (addresses.PAPER_PORTFOLIO, addresses.PAPER_EXECUTOR)
     with database_errors():
-        row = connection.execute("SELECT max(id) FROM sessions").fetchone()
+        row = connection.execute(
+            "SELECT max(id) FROM sessions WHERE starts_with(venue, %s) = %s", (BESIDE, of_paper)
+        ).fetchone()
     return name if row is None or row[0] is None else f"{row[0]}/{name}"
 
 
@@ -232,7 +237,8 @@ def _chosen(found: list[Generation], generation: int | None) -> Generation:
 
 
 def _check_force(name: str, *, force: bool) -> None:
-    if name.rpartition("/")[2] == addresses.PORTFOLIO.name and not force:
+    portfolios = (addresses.PORTFOLIO.name, addresses.PAPER_PORTFOLIO.name)
+    if name.rpartition("/")[2] in portfolios and not force:
         raise RejectedError(DISAGREES)
 
 

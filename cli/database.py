@@ -10,6 +10,8 @@ from typing import Any, Literal
 import msgspec
 from loguru import logger
 
+from actors import addresses
+from cli.divergence import Divergence, divergence
 from cli.lease_watch import LeaseWatch
 from cli.model_line import ModelLine, open_line
 from cli.state_folder import StateFolder
@@ -17,9 +19,11 @@ from cli.state_restore import Restore, Restored
 from config.settings import Settings
 from core.errors import FatalError, TransientError
 from core.records import Record
+from core.runtime.address import Address
 from core.runtime.checkpoint import Quarantined
 from core.runtime.gate import GateCell
 from models.weights import Weights
+from storage.beside import open_beside
 from storage.checkpoints import quarantine
 from storage.drain import drain
 from storage.embedded import EmbeddedServer
@@ -28,7 +32,7 @@ from storage.lease import Lease, LeaseLostError
 from storage.lease_queue import LeaseQueue
 from storage.local_copies import LocalCopies
 from storage.migrate import migrate
-from storage.pool import Pool, open_pool
+from storage.pool import Connection, Pool, open_pool
 from storage.queries import Session, database_id, open_order_hashes, open_session
 from storage.state_file import disk_errors
 from storage.writer import write
@@ -43,6 +47,8 @@ class SessionTerms(msgspec.Struct, frozen=True):
     mode: Literal["paper", "live"]
     venue: str
     config: dict[str, Any]
+    with_paper: bool = False
+    """Whether a paper session goes along."""
 
 
 class Database:
@@ -57,6 +63,7 @@ class Database:
         journal: Journal,
         server: EmbeddedServer | None,
         copies: LocalCopies,
+        beside: Session | None = None,
     ) -> None:
         self._pool = pool
         self.journal = journal
@@ -65,6 +72,7 @@ class Database:
         self.lease = lease
         self.watch = watch
         self.session = session
+        self.beside = beside
         self.copies = copies
 
     def write(self, rows: Sequence[Record]) -> None:
@@ -116,15 +124,46 @@ class Database:
             quarantine(connection, "actor", name, bad.generation, bad.reason)
 
     def restore(self) -> Restored:
-        """Return what every actor of the session starts from; what is of no use is told and marked.
+        """Return what every actor starts from; what is of no use is told and marked.
+
+        A paper session beside the live one whose account is not known gives way to a new one: it holds no money.
 
         Raises:
             TransientError, FatalError: the database cannot be asked.
         """
         with self._pool.connection() as connection:
-            return Restore(
-                connection, self.session, self.copies, write=self.write, log=logger.warning, now_ms=_now_ms()
-            ).run()  # fmt: skip
+            found = self._restored(connection, self.session, addresses.PORTFOLIO)
+            if self.beside is None:
+                return found
+            paper = self._restored(connection, self.beside, addresses.PAPER_PORTFOLIO)
+            if paper.refusal is not None:
+                config = self.beside.config
+                self.beside = open_beside(connection, self.session, config, self.lease.epoch, _now_ms(), new=True)
+                logger.warning("paper beside: session {} goes along instead: {}", self.beside.id, paper.refusal)
+                return found
+        return Restored({**found.states, **paper.states}, found.refusal)
+
+    def _restored(self, connection: Connection, session: Session, portfolio: Address) -> Restored:
+        return Restore(
+            connection,
+            session,
+            self.copies,
+            write=self.write,
+            log=logger.warning,
+            now_ms=_now_ms(),
+            portfolio=portfolio,
+        ).run()
+
+    def divergence(self) -> Divergence | None:
+        """Return how the live session and the paper one beside it differ, None when there is no paper one.
+
+        Raises:
+            TransientError, FatalError: the database cannot be asked.
+        """
+        if self.beside is None:
+            return None
+        with self._pool.connection(WRITE_WITHIN_S) as connection:
+            return divergence(connection, self.session.id, self.beside.id)
 
     def order_hashes(self) -> dict[str, str]:
         """Return, by order id, the hashes of the session's orders that are not known to have ended.
@@ -199,8 +238,11 @@ def open_database(
         session = open_session(
             connection, wanted.mode, wanted.config, venue=wanted.venue, new=new_session, now_ms=_now_ms()
         )
+        beside = None
+        if wanted.with_paper:
+            beside = open_beside(connection, session, wanted.config, lease.epoch, _now_ms())
     copies = LocalCopies(settings.state_dir / "checkpoints", identity, report=logger.warning)
-    return Database(pool, lease, watch, session, journal, server, copies)
+    return Database(pool, lease, watch, session, journal, server, copies, beside)
 
 
 def open_journal(state_dir: Path, folder: StateFolder, database: str, epoch: int) -> Journal:

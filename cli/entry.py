@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from cli.exit_codes import exit_code
 from core.errors import FuseboxError
 
-WAITED_FOR = frozenset(("restart", "add", "remove", "status"))
+WAITED_FOR = frozenset(("restart", "add", "remove", "status", "halt", "resume", "flatten"))
 
 
 def main() -> None:
@@ -50,6 +50,22 @@ def quick(arguments: Sequence[str]) -> int | None:
             }
             does[command](name)
             return 0
+        case ["halt"] | ["halt", "--reason", _]:
+            from cli import gate_remote  # noqa: PLC0415
+
+            return gate_remote.halt("".join(arguments[2:]))
+        case ["resume", "--reason", reason]:
+            from cli import gate_remote  # noqa: PLC0415
+
+            return gate_remote.resume(reason)
+        case ["flatten"]:
+            from cli import gate_remote  # noqa: PLC0415
+
+            return gate_remote.flatten("")
+        case ["flatten", asset] if asset and not asset.startswith("-"):
+            from cli import gate_remote  # noqa: PLC0415
+
+            return gate_remote.flatten(asset)
         case ["status"] | ["status", "--json"]:
             from cli import remote  # noqa: PLC0415
 

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from actors.addresses import PAPER_EXECUTOR, PAPER_PORTFOLIO
 from cli.checkpoint_keeper import Keeper
 from cli.database import Database
 from cli.model_line import ModelLine
@@ -19,6 +20,7 @@ class Keeping:
         restored = database.restore()
         system.inherit(restored.states)
         self.refusal = restored.refusal
+        beside = database.beside
         name = f"untrained-seed-{settings.seed}" if settings.weights is None else settings.weights.stem
         source = f"untrained, seed {settings.seed}" if settings.weights is None else settings.weights.name
         self.models: ModelLine = database.open_models(given, name, source)
@@ -28,6 +30,7 @@ class Keeping:
             write=database.write_checkpoints,
             mark=database.quarantine,
             copies=database.copies,
+            others={} if beside is None else {PAPER_PORTFOLIO.name: beside.id, PAPER_EXECUTOR.name: beside.id},
         )
 
     def begin(self, ends: contextlib.ExitStack) -> None:

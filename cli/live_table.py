@@ -10,9 +10,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from actors.addresses import PAPER_PORTFOLIO, PORTFOLIO
+from cli.status_outstanding import outstanding_of, outstanding_texts, venue_of, venue_text
 from core.runtime.supervision import ActorReport
 from core.runtime.system import ActorSystem
-from core.status import AssetStatus, FeedStatus, HoldingStatus, LearnerStatus, PortfolioStatus, RecorderStatus
+from core.status import (
+    AssetStatus,
+    FeedStatus,
+    HoldingStatus,
+    LearnerStatus,
+    PortfolioStatus,
+    RecorderStatus,
+    VenueStatus,
+)
 from core.trading.gate import GateLevel, GateState, level
 
 LEVELS = {
@@ -41,7 +51,7 @@ COLUMNS: tuple[tuple[str, Literal["left", "right"], int], ...] = (
 def live_table(system: ActorSystem, assets: tuple[str, ...], title: str, width: int) -> RenderableType:
     """Return what is shown now; reads the status board, the runtime's reports and the gate, asks nobody."""
     now_ms = system.clock.now_ms()
-    held = _view(system, "portfolio", PortfolioStatus)
+    held = _view(system, PORTFOLIO.name, PortfolioStatus)
     state = system.gate.state
     return Panel(
         Group(
@@ -121,6 +131,7 @@ def _position(holding: HoldingStatus | None) -> RenderableType:
 
 def _summary(system: ActorSystem, held: object, state: GateState, assets: tuple[str, ...]) -> RenderableType:
     name, style = LEVELS[max((level(state, scope) for scope in ("", *assets)), default=GateLevel.OPEN)]
+    now_ms = system.clock.now_ms()
     lines = [Text.assemble("gate ", (name, style), f"  {_holds(state)}")]
     if isinstance(held, PortfolioStatus):
         wins = f"{held.wins} of {held.trades} won"
@@ -131,6 +142,20 @@ def _summary(system: ActorSystem, held: object, state: GateState, assets: tuple[
                 f"fees {held.fees_usd / 1e6:,.2f}, {wins}"
             )
         )
+        paper = _view(system, PAPER_PORTFOLIO.name, PortfolioStatus)
+        if isinstance(paper, PortfolioStatus):
+            apart = (paper.realised_usd - held.realised_usd) / 1e6
+            lines.append(
+                Text(
+                    f"paper session {paper.session_id} beside: PnL net of fees {paper.realised_usd / 1e6:+,.2f} "
+                    f"({apart:+,.2f} against live), fees {paper.fees_usd / 1e6:,.2f}, "
+                    f"{paper.wins} of {paper.trades} won"
+                )
+            )
+        lines.extend(Text(text, style="yellow") for text in outstanding_texts(outstanding_of(held), now_ms))
+        venue = _view(system, "venue", VenueStatus)
+        if isinstance(venue, VenueStatus):
+            lines.append(Text(venue_text(venue_of(venue, now_ms), now_ms), style="dim"))
         if held.last_refusal is not None:
             lines.append(Text(f"last refusal: {held.last_refusal}", style="dim"))
     recorder = _view(system, "recorder", RecorderStatus)

@@ -6,6 +6,8 @@ import msgspec
 
 from cli.exchange import Endpoints
 from cli.wiring import Venues
+from config.load import ConfigError
+from config.settings import Settings
 from core.market.book import LocalBook
 from core.market.events import Kline
 from core.market.market import Market
@@ -57,3 +59,24 @@ def live_venues(
         prices=lambda: prices_stream(endpoints.price_ws, assets, now_ms),
         close=close,
     )
+
+
+def public_endpoints(settings: Settings) -> Endpoints:
+    """Return where the public venues are.
+
+    Raises:
+        ConfigError: one of the addresses is not set.
+    """
+    urls = {
+        "gamma": settings.gamma_url,
+        "clob": settings.clob_url,
+        "clob_ws": settings.clob_ws_url,
+        "price_ws": settings.price_ws_url,
+        "binance_rest": settings.binance_rest_url,
+        "binance_ws": settings.binance_ws_url,
+        "user_ws": settings.user_ws_url,
+    }
+    missing = [name for name, url in urls.items() if url is None]
+    if missing:
+        raise ConfigError(f"no URL for {', '.join(missing)}: set FUSEBOX_{missing[0].upper()}_URL")
+    return Endpoints(**{name: url for name, url in urls.items() if url is not None})

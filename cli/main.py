@@ -50,6 +50,19 @@ class Commands(LazyGroup):
             "Take an asset out of trading in the running process: what is held is sold, then its actors end.",
         ),
         LazyCommand(
+            "halt",
+            "cli.halting:halt",
+            RUNNING,
+            "Close the gate: nothing is opened, nothing is sold, what rests is cancelled.",
+        ),
+        LazyCommand("resume", "cli.halting:resume", RUNNING, "Lift what only a person lifts, and show what it was."),
+        LazyCommand(
+            "flatten",
+            "cli.halting:flatten",
+            RUNNING,
+            "Sell what is held, in one asset or in all, and open nothing there until `resume`.",
+        ),
+        LazyCommand(
             "checkpoints",
             "cli.checkpoints:checkpoints",
             STORED,

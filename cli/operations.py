@@ -9,12 +9,11 @@ import msgspec
 from loguru import logger
 
 from actors import addresses
-from actors.discovery import DiscoveryActor
 from actors.portfolio_state import PortfolioState
-from actors.watchdog import RETIRED, STARTING, WatchdogActor
+from actors.watchdog import RETIRED, STARTING
 from cli.control import Handler
 from cli.status_report import Process, status_of
-from cli.wiring import Rules, Services, Venues, asset_specs
+from cli.wiring import Rules, Services, Venues, asset_specs, discovery_of, watchdog_of
 from core.errors import RejectedError, TransientError
 from core.market.window import window_at
 from core.messages import AssetAdded, AssetRemoved, AssetRetiring, Tick
@@ -25,6 +24,7 @@ from core.runtime.context import Context
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
+from core.trading.lasting_holds import LASTING
 from storage.pool import Connection
 
 RUNNING_WITHIN_S = 5.0
@@ -189,7 +189,7 @@ class Operations:
         for key in (f"asset {asset}", *(f"feed {feed(asset)}" for feed in (addresses.book_feed, addresses.flow_feed))):
             self._system.board.remove(key)
         for hold in self._system.gate.state.holds:
-            if hold.scope == asset and hold.reason != RETIRED:  # nobody is left to lift it
+            if hold.scope == asset and hold.reason not in (RETIRED, *LASTING):  # nobody is left to lift it
                 self._system.gate.release(asset, hold.reason)
 
     def _specs(self, asset: str) -> list[Any]:
@@ -197,7 +197,10 @@ class Operations:
 
     def _held(self, asset: str) -> bool:
         """Whether a position or an order of an open window is on the books; what only waits for its winner is not."""
-        saved = self._system.cells[addresses.PORTFOLIO].saved
+        kept = (self._system.cells.get(each) for each in (addresses.PORTFOLIO, addresses.PAPER_PORTFOLIO))
+        return any(cell is not None and self._holds(cell.saved, asset) for cell in kept)
+
+    def _holds(self, saved: bytes | None, asset: str) -> bool:
         if saved is None:
             return False
         state = msgspec.msgpack.decode(saved, type=PortfolioState)
@@ -212,10 +215,8 @@ class Operations:
         """
         rules, venues, log = self._rules, self._venues, self._services.log
         makes: dict[Address, Callable[[Context], Actor]] = {
-            addresses.DISCOVERY: lambda context: DiscoveryActor(
-                context, assets, rules.window_s, venues.calendar, venues.prices, log
-            ),
-            addresses.WATCHDOG: lambda context: WatchdogActor(context, assets, rules.session_id, rules.watchdog, log),
+            addresses.DISCOVERY: discovery_of(assets, rules, venues, log),
+            addresses.WATCHDOG: watchdog_of(assets, rules, log),
         }
         for address, make in makes.items():
             cell = self._system.cells[address]

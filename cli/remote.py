@@ -4,16 +4,21 @@ Apart from the command line's own declarations, and with what only one way needs
 """
 # ruff: noqa: PLC0415
 
+from __future__ import annotations
+
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cli.client import NotRunningError, Whereabouts, ask, client_settings, running_process, stored
 from cli.exit_codes import EXIT_FAILED, EXIT_NOT_RUNNING
 from core.errors import FuseboxError
+
+if TYPE_CHECKING:
+    from cli.hold_lines import HoldLine
 
 ANSWER_S = 10.0
 FRESH_S = 10.0
@@ -67,6 +72,12 @@ def status(timeout_s: float = ANSWER_S, *, as_json: bool = False) -> int:
         with running_process(settings) as (connection, leader):
             result = ask(connection, "status", {}, timeout_s)
             running = {**result["status"], "lease": msgspec.to_builtins(leader)}
+            process = running["process"]
+            if process["paper_session"] is not None:
+                from cli.divergence import divergence
+
+                found = divergence(connection, process["session"], process["paper_session"])
+                running["divergence"] = msgspec.to_builtins(found)
     except NotRunningError as error:
         _show_stored(settings, str(error), as_json=as_json)
         return EXIT_NOT_RUNNING
@@ -99,13 +110,28 @@ def _show_stored(settings: Whereabouts, why: str, *, as_json: bool) -> None:
     except FuseboxError as error:  # not even the database is there: then this is what there is to say
         if not isinstance(error, NotRunningError):
             problem = f"{why}; {error}"
+    found = msgspec.structs.replace(found, reason=problem, gate=_with_file(settings, found.gate))
     if as_json:
-        _print_json(msgspec.to_builtins(msgspec.structs.replace(found, reason=problem)))
+        _print_json(msgspec.to_builtins(found))
         return
     from cli.status_view import console, stored_view
 
     console().print(stored_view(found))
     sys.stderr.write(f"fusebox: {problem}\n")
+
+
+def _with_file(settings: Whereabouts, holds: list[HoldLine]) -> list[HoldLine]:
+    """Return what keeps the next start shut: the database's holds, and those that only the local file has."""
+    from cli.gate_offline import gate_file
+    from cli.hold_lines import hold_line
+
+    kept = {(hold.scope, hold.reason) for hold in holds}
+    try:
+        stored_here = gate_file(settings).read().holds
+    except FuseboxError as error:
+        sys.stderr.write(f"fusebox: {error}\n")
+        return holds
+    return [*holds, *(hold_line(hold) for hold in stored_here if (hold.scope, hold.reason) not in kept)]
 
 
 def _ask(command: str, args: dict[str, Any], timeout_s: float) -> Any:

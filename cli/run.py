@@ -8,52 +8,52 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import httpx
 import typer
 from loguru import logger
 
-from actors.execution_live import LiveSession
-from actors.market import MarketRules
 from actors.notifier import Post
-from actors.portfolio import Sizing
-from actors.watchdog import WatchdogLimits
 from cli.client import conninfo_of
 from cli.control import Control
 from cli.database import Database, SessionTerms, open_database
+from cli.divergence import lines
 from cli.dump import Dumper
 from cli.exchange import Endpoints, Exchange
 from cli.exit_codes import EXIT_ESCALATED, EXIT_LEASE_LOST
+from cli.gate_commands import GateCommands
+from cli.gate_keeper import GateKeeper, open_keeper
 from cli.heartbeat import HeartbeatFile
 from cli.keeping import Keeping
-from cli.live_trading import Live, open_live, wallet_of
-from cli.live_venues import Patience, live_venues
+from cli.live_venues import Patience, live_venues, public_endpoints
+from cli.live_wallet import wallet_of
 from cli.model_line import ModelLine
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
 from cli.rollback import Rollback
+from cli.rules import rules_of
 from cli.screen import Screen
 from cli.status_report import Process
-from cli.wiring import Rules, Services, Venues, assemble, start_all, warm_policy
+from cli.wiring import Services, Venues, assemble, start_all, warm_policy
 from cli.wiring import Trading as ExecutionTrading
-from config.load import ConfigError, load_settings
+from config.load import load_settings
 from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
-from core.errors import TransientError
+from core.errors import FuseboxError, TransientError
 from core.records import Record
 from core.runtime.clock import SystemClock
 from core.runtime.gate import GateCell
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
-from core.trading.limits import OpenLimits
 from core.trading.money import decimal
 from models.checkpoint import fresh_weights, load_weights
-from storage.queries import Session
-from venues.polymarket.fills import VENUE
+
+if TYPE_CHECKING:
+    from cli.live_trading import Live
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a host that stops us, a terminal that is closed: all end in the same orderly way."""
-STOP_WITHIN_S = 2.5
+STOP_WITHIN_S = 2.0
 SWITCH_INTERVAL_S = 0.0005
 """CPython hands the interpreter lock over every 5 ms by default: ten ticks of latency under load."""
 
@@ -61,7 +61,10 @@ SWITCH_INTERVAL_S = 0.0005
 def run(
     profile: Annotated[str | None, typer.Option(help="demo (embedded database and exchange) or real.")] = None,
     mode: Annotated[
-        str | None, typer.Option(help="paper, or live: real orders, refused without keys and an opt-in.")
+        str | None,
+        typer.Option(
+            help="paper; live: real orders, refused without keys and an opt-in; dual: live, and paper beside."
+        ),
     ] = None,
     assets: Annotated[str | None, typer.Option(help="Assets to trade, such as BTC,ETH.")] = None,
     world: Annotated[
@@ -84,9 +87,7 @@ def run(
     given = {"profile": profile, "mode": mode, "assets": assets, "world": world, "window_s": window_s}
     overrides = {**given, "seed": seed, "weights": weights, "lease_wait_s": 0.0 if no_wait else None}
     settings = load_settings(os.environ, overrides, PROJECT_ROOT / ".env")
-    if settings.mode == "dual":
-        raise ConfigError("mode dual: paper beside live is not part of this version; use --mode paper or --mode live")
-    if settings.mode == "live":
+    if settings.mode != "paper":
         wallet_of(settings)  # what the settings lack is said before anything is started
     sys.exit(Trading(settings, new_session=new_session).run())
 
@@ -98,7 +99,7 @@ class Trading:
         self._settings = settings
         self._new_session = new_session
         self._stop = threading.Event()
-        self._gate = GateCell()
+        self._gate = GateCell(now_ms=SystemClock().now_ms)
         self._live: Live | None = None
         weights = settings.weights
         self._weights = fresh_weights(settings.seed) if weights is None else load_weights(weights)
@@ -115,7 +116,8 @@ class Trading:
             ends.callback(_ignore_signals)
             try:
                 database = self._open_database(ends, screen)
-                system = self._start(ends, screen, database)
+                keeper = open_keeper(self._settings, self._gate, database.lease.epoch, ends)
+                system = self._start(ends, screen, database, keeper)
                 self._on_signal_stop()
                 heartbeat = HeartbeatFile(self._settings.state_dir, system, database.session.id)
                 ends.callback(heartbeat.end)
@@ -161,6 +163,7 @@ class Trading:
         )
         session = database.session
         screen.say(f"{'resuming' if session.resumed else 'starting'} session {session.id}")
+        ends.callback(_tell_divergence, database)
         return database
 
     def _terms(self, ends: contextlib.ExitStack, screen: Screen) -> SessionTerms:
@@ -169,20 +172,24 @@ class Trading:
         self._endpoints = self._find_venues(ends, screen)
         if settings.mode == "paper":
             return SessionTerms("paper", settings.venue, settings.public())
+        # with it come the vendor's packages: seconds and megabytes that paper trading has no use for
+        from cli.live_trading import open_live  # noqa: PLC0415
+
         screen.say("checking the account")
         live = self._live = open_live(settings, self._endpoints.clob, self._endpoints.user_ws, SystemClock().now_ms)
         ends.callback(live.close)
         config = settings.public() | {"starting_cash_usd": str(decimal(live.cash_usd))}
-        return SessionTerms("live", f"{settings.venue}, {live.funder}", config)
+        return SessionTerms("live", f"{settings.venue}, {live.funder}", config, settings.mode == "dual")
 
     def _trading(self, database: Database, log: Callable[[str], None]) -> ExecutionTrading | None:
         if self._live is None:
             return None
         session = database.session
-        seen = LiveSession(session.id, session.started_at_ms // 1000, database.order_hashes())
-        return ExecutionTrading(VENUE, self._live.client(seen, log), live=True)
+        return self._live.trading(session.id, session.started_at_ms // 1000, database.order_hashes(), log)
 
-    def _start(self, ends: contextlib.ExitStack, screen: Screen, database: Database) -> ThreadedRuntime:
+    def _start(
+        self, ends: contextlib.ExitStack, screen: Screen, database: Database, keeper: GateKeeper
+    ) -> ThreadedRuntime:
         settings, session = self._settings, database.session
         venues = self._venues()
         ends.callback(venues.close)
@@ -195,13 +202,17 @@ class Trading:
         )
         observer = Observer(system, session.id)
         keeping = Keeping(system, database, settings, self._weights)
-        rules, services = self._rules(session), self._services(database, keeping.models)
+        cash_usd = settings.starting_cash if self._live is None else self._live.cash_usd
+        rules = rules_of(settings, session, database.beside, cash_usd)
+        services = self._services(database, keeping.models)
         assemble(system, rules, venues, services)
         keeping.begin(ends)
         ends.callback(_stop_system, system)
         start_all(system)
-        operations = Operations(system, rules, venues, services, KNOWN_ASSETS, self._process(session))
-        self._take_commands(ends, system, database, operations, keeping)
+        operations = Operations(system, rules, venues, services, KNOWN_ASSETS, self._process(database))
+        gate = GateCommands(system, keeper, KNOWN_ASSETS, session.id)
+        keeper.audit = gate.audit
+        self._take_commands(ends, system, database, operations, keeping, gate)
         observer.announce()
         ends.enter_context(screen.live(system, session))
         gc.freeze()  # what start-up made stays: later collections need not walk it
@@ -214,9 +225,10 @@ class Trading:
         database: Database,
         operations: Operations,
         keeping: Keeping,
+        gate: GateCommands,
     ) -> None:
         """Let operators in, over the database and by signal; out again before anything stops."""
-        handlers = operations.handlers()
+        handlers = operations.handlers() | gate.handlers()
         kept = keeping.models, keeping.refusal, keeping.keeper.copy
         handlers |= Rollback(system, operations.restart, database.session.id, *kept).handlers()
         control = Control(lambda: conninfo_of(self._settings), database.lease.epoch, handlers, operations.tick)
@@ -225,15 +237,22 @@ class Trading:
             ends.callback(part.stop)
             part.start()
 
-    def _process(self, session: Session) -> Process:
-        settings = self._settings
-        now_ms = SystemClock().now_ms()
-        return Process(session.id, settings.mode, settings.profile, os.getpid(), session.started_at_ms, now_ms)
+    def _process(self, database: Database) -> Process:
+        settings, session = self._settings, database.session
+        return Process(
+            session.id,
+            settings.mode,
+            settings.profile,
+            os.getpid(),
+            session.started_at_ms,
+            SystemClock().now_ms(),
+            None if database.beside is None else database.beside.id,
+        )
 
     def _find_venues(self, ends: contextlib.ExitStack, screen: Screen) -> Endpoints:
         settings = self._settings
         if settings.profile == "real":
-            return _public_endpoints(settings)
+            return public_endpoints(settings)
         screen.say(f"starting the embedded exchange, world {settings.world}")
         exchange = Exchange(
             seed=settings.seed,
@@ -273,39 +292,6 @@ class Trading:
             trading=self._trading(database, log),
         )
 
-    def _rules(self, session: Session) -> Rules:
-        settings = self._settings
-        stale_s = settings.book_stale_after_s
-        exit_s = settings.exit_seconds_before_close
-        return Rules(
-            assets=settings.assets,
-            window_s=settings.window_s,
-            session_id=session.id,
-            starting_cash_usd=settings.starting_cash if self._live is None else self._live.cash_usd,
-            sizing=Sizing(
-                trade_size_usd=settings.trade_size,
-                slippage_ticks=settings.max_slippage_ticks,
-                order_type=settings.order_type,
-                limits=OpenLimits(
-                    min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale
-                ),
-            ),
-            market=MarketRules(
-                grid_ms=settings.decision_grid_ms,
-                book_stale_s=stale_s,
-                flow_stale_s=settings.flow_stale_after_s,
-                sample_actions=settings.sample_actions,
-            ),
-            watchdog=WatchdogLimits(
-                book_stale_s=stale_s,
-                flow_stale_s=settings.flow_stale_after_s,
-                exit_before_s=exit_s or None,
-                hold_to_settlement=settings.hold_to_settlement,
-            ),
-            paper_latency_ms=settings.paper_latency_ms,
-            paper_book_age_ms=round(stale_s / settings.scale * 1000),
-        )
-
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
@@ -317,28 +303,23 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _tell_divergence(database: Database) -> None:
+    """Say how live and paper came to differ, once every row is written."""
+    try:
+        found = database.divergence()
+    except FuseboxError as error:
+        logger.warning("the divergence of live and paper cannot be read now, `status` shows it: {}", error)
+        return
+    for line in () if found is None else lines(found):
+        logger.info("divergence: {}", line)
+
+
 def _stop_system(system: ThreadedRuntime) -> None:
     system.gate.observer = None
     system.gate.hold(None, "stopping", GateLevel.CLOSED)
     stuck = system.stop(STOP_WITHIN_S)
     if stuck:
         logger.warning("did not end in time: {}", ", ".join(stuck))
-
-
-def _public_endpoints(settings: Settings) -> Endpoints:
-    urls = {
-        "gamma": settings.gamma_url,
-        "clob": settings.clob_url,
-        "clob_ws": settings.clob_ws_url,
-        "price_ws": settings.price_ws_url,
-        "binance_rest": settings.binance_rest_url,
-        "binance_ws": settings.binance_ws_url,
-        "user_ws": settings.user_ws_url,
-    }
-    missing = [name for name, url in urls.items() if url is None]
-    if missing:
-        raise ConfigError(f"no URL for {', '.join(missing)}: set FUSEBOX_{missing[0].upper()}_URL")
-    return Endpoints(**{name: url for name, url in urls.items() if url is not None})
 
 
 def _discord(url: str) -> Post:

@@ -17,6 +17,7 @@ from core.runtime.system import ActorSystem
 from storage.queries import Session
 
 REFRESH_S = 0.5
+MONEY = {"paper": "paper money", "live": "live money", "dual": "live money, paper beside it"}
 WORLDS = {
     "lagged": "world lagged: its book follows several seconds late, it pays more than the real one",
     "today": "world today: lag and fees as on the real venue",
@@ -77,7 +78,7 @@ class Screen:
     def _headline(self, session: Session) -> str:
         settings = self._settings
         where = WORLDS[settings.world] if settings.profile == "demo" else "public venues"
-        return f"fusebox {settings.profile}, {settings.mode} money, session {session.id}, {where}"
+        return f"fusebox {settings.profile}, {MONEY[settings.mode]}, session {session.id}, {where}"
 
 
 def traded(system: ActorSystem) -> tuple[str, ...]:

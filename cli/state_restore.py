@@ -54,6 +54,7 @@ class Restore:
         write: writes rows under the lease.
         log: hears one line for each thing that is not as it should be.
         now_ms: wall time.
+        portfolio: who keeps the session's account.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Restore:
         write: Callable[[Sequence[Record]], None],
         log: Callable[[str], None],
         now_ms: int,
+        portfolio: Address = addresses.PORTFOLIO,
     ) -> None:
+        self._portfolio_at = portfolio
         self._connection = connection
         self._session = session
         self._copies = copies
@@ -85,15 +88,15 @@ class Restore:
         for name in sorted(found):
             address = Address(name.removeprefix(prefix))
             layout = state_of(address)
-            if layout is None or address == addresses.PORTFOLIO:
+            if layout is None or address == self._portfolio_at:
                 continue
             choice = self._choose(name, layout)
             states[address.name] = _inherited(choice)
             if choice.problem is not None:
                 self._tell(address, choice.problem)
-        account, refusal = self._portfolio(checkpoint_name(self._session.id, addresses.PORTFOLIO.name))
+        account, refusal = self._portfolio(checkpoint_name(self._session.id, self._portfolio_at.name))
         if account is not None:
-            states[addresses.PORTFOLIO.name] = account
+            states[self._portfolio_at.name] = account
         return Restored(states, refusal)
 
     # -- any actor ----------------------------------------------------------------------------------------------
@@ -160,14 +163,14 @@ class Restore:
         choice = self._choose(name, PORTFOLIO)
         if choice.usable and choice.source is None:
             if choice.problem is not None:  # an older one is damaged: of no consequence, but told
-                self._tell(addresses.PORTFOLIO, choice.problem)
+                self._tell(self._portfolio_at, choice.problem)
             return _inherited(choice), None
         rows = account_rows(self._connection, self._session.id)
         if choice.usable:
             state = choice.usable[0]
             wrong = disagreement(msgspec.msgpack.decode(state.state, type=PortfolioState), rows)
             if wrong is None:
-                self._tell(addresses.PORTFOLIO, f"{choice.problem}, which agrees with the rows")
+                self._tell(self._portfolio_at, f"{choice.problem}, which agrees with the rows")
                 return self._stored_again(name, choice.highest, state.state), None
             self._log(f"portfolio: the local copy of generation {state.generation} is not used: {wrong}")
         elif not choice.highest and rows.untouched:
@@ -177,12 +180,12 @@ class Restore:
             account = rebuilt(rows, micros(str(self._session.config["starting_cash_usd"])))
         except (AccountUnknownError, KeyError) as error:
             why = f"{problem}; its account cannot be told from the rows: {error}"
-            self._tell(addresses.PORTFOLIO, f"{why}; nothing is traded: {REMEDY}")
+            self._tell(self._portfolio_at, f"{why}; nothing is traded: {REMEDY}")
             return Inherited(choice.highest, None), f"the account is not known ({error}): {REMEDY}"
         cash = account.ledger.cash_usd / 1e6
         held = len(account.ledger.positions)
         self._tell(
-            addresses.PORTFOLIO,
+            self._portfolio_at,
             f"{problem}; rebuilt from {account.ledger.trade_count} trades and {held} positions, cash {cash:.2f} USD",
         )
         return self._stored_again(name, choice.highest, msgspec.msgpack.encode(account)), None

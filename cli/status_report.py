@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from core.status import AssetStatus, FeedStatus, HoldingStatus, LearnerStatus, PortfolioStatus, RecorderStatus
-from core.trading.gate import GateLevel, GateState, level
+from actors.addresses import PAPER_PORTFOLIO, PORTFOLIO
+from cli.divergence import Divergence
+from cli.hold_lines import HoldLine, hold_line, word
+from cli.status_outstanding import Outstanding, VenueLine, outstanding_of, venue_of
+from core.status import (
+    AssetStatus,
+    FeedStatus,
+    HoldingStatus,
+    LearnerStatus,
+    PortfolioStatus,
+    RecorderStatus,
+    VenueStatus,
+)
+from core.trading.gate import GateState, level
 from core.trading.money import decimal
 
 if TYPE_CHECKING:  # `status` reads these values without the runtime
@@ -32,6 +44,8 @@ class Process(msgspec.Struct, frozen=True):
     pid: int
     session_started_ms: int
     process_started_ms: int
+    paper_session: int | None = None
+    """The paper session beside this live one."""
 
 
 class LeaseLine(msgspec.Struct, frozen=True):
@@ -41,14 +55,6 @@ class LeaseLine(msgspec.Struct, frozen=True):
     pid: int
     host: str
     since_ms: int
-
-
-class HoldLine(msgspec.Struct, frozen=True):
-    """A reason to keep the gate shut; scope is an asset, or empty for all."""
-
-    scope: str
-    reason: str
-    level: str
 
 
 class GateLine(msgspec.Struct, frozen=True):
@@ -110,21 +116,22 @@ class AssetLine(msgspec.Struct, frozen=True):
 
 
 class PortfolioLine(msgspec.Struct, frozen=True):
-    """The account; PnL is net of fees."""
+    """An account; PnL is net of fees, `open_pnl_usd` None for paper beside live: its positions are not marked."""
 
     cash_usd: str
     reserved_usd: str
     open_cost_usd: str
     pnl_net_usd: str
-    open_pnl_usd: str
+    open_pnl_usd: str | None
     fees_usd: str
     trades: int
     wins: int
     last_refusal: str | None
+    outstanding: Outstanding = Outstanding()
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The whole answer of a running process; the lease is added by whoever asked."""
+    """The whole answer of a running process; lease and divergence are added by whoever asked."""
 
     schema: int
     running: bool
@@ -140,13 +147,18 @@ class Status(msgspec.Struct, frozen=True):
     hung_threads: int
     failure: str | None
     lease: LeaseLine | None = None
+    venue: VenueLine | None = None
+    paper_beside: PortfolioLine | None = None
+    divergence: Divergence | None = None
 
 
 def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...] = ()) -> Status:
     """Return how the system is; reads the status board, the runtime's reports and the gate, asks nobody."""
     now_ms = system.clock.now_ms()
     assets = tuple(dict.fromkeys(cell.spec.asset for cell in list(system.cells.values()) if cell.spec.asset))
-    held = _view(system, "portfolio", PortfolioStatus)
+    held = _view(system, PORTFOLIO.name, PortfolioStatus)
+    paper = _view(system, PAPER_PORTFOLIO.name, PortfolioStatus)
+    venue = _view(system, "venue", VenueStatus)
     state = system.gate.state
     shown = [_view(system, f"asset {asset}", AssetStatus) for asset in assets]
     return Status(
@@ -157,7 +169,7 @@ def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...
         gate=GateLine(
             word(system.gate.level()),
             state.sequence,
-            [HoldLine(hold.scope, hold.reason, word(hold.level)) for hold in state.holds],
+            [hold_line(hold) for hold in state.holds],
         ),
         actors=[_actor(report, now_ms) for report in system.reports()],
         assets=[
@@ -178,12 +190,9 @@ def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...
         dead_letters=system.dead_letter_count,
         hung_threads=system.hung_threads,
         failure=system.failure,
+        venue=None if venue is None else venue_of(venue, now_ms),
+        paper_beside=None if paper is None else _portfolio(paper, None),
     )
-
-
-def word(at: GateLevel) -> str:
-    """Return a gate level as it is written everywhere: open, reduce-only, closed."""
-    return at.name.lower().replace("_", "-")
 
 
 def _view(system: ThreadedRuntime, key: str, kind: type[View]) -> View | None:
@@ -259,17 +268,18 @@ def _position(holding: HoldingStatus | None, status: AssetStatus | None) -> Posi
     )
 
 
-def _portfolio(held: PortfolioStatus, open_pnl_usd: int) -> PortfolioLine:
+def _portfolio(held: PortfolioStatus, open_pnl_usd: int | None) -> PortfolioLine:
     return PortfolioLine(
         cash_usd=_usd(held.cash_usd),
         reserved_usd=_usd(held.reserved_usd),
         open_cost_usd=_usd(held.cost_usd),
         pnl_net_usd=_usd(held.realised_usd),
-        open_pnl_usd=_usd(open_pnl_usd),
+        open_pnl_usd=_money(open_pnl_usd),
         fees_usd=_usd(held.fees_usd),
         trades=held.trades,
         wins=held.wins,
         last_refusal=held.last_refusal,
+        outstanding=outstanding_of(held),
     )
 
 

@@ -1,21 +1,25 @@
-"""What the database knows while no process runs: the last session, its positions, its last health events."""
+"""What the database knows while no process runs: the last session, positions, health events, holds on the gate."""
 
 from typing import Any
 
 import msgspec
 from psycopg.rows import dict_row
 
+from cli.divergence import Divergence, divergence
+from cli.hold_lines import HoldLine, hold_line
 from cli.status_report import SCHEMA
 from core.trading.money import decimal
+from storage.beside import beside_of
+from storage.gate_table import read_gate
 from storage.pool import Connection, database_errors
-from storage.queries import ledger_totals, open_positions
+from storage.queries import BESIDE, ledger_totals, open_positions
 from storage.values import unix_ms
 
 EVENTS_SHOWN = 10
 
 
 class StoredSession(msgspec.Struct, frozen=True):
-    """The newest session; dollars are decimal strings, net of fees."""
+    """The newest session, live where paper went along; dollars are decimal strings, net of fees."""
 
     id: int
     mode: str
@@ -65,18 +69,27 @@ class StoredStatus(msgspec.Struct, frozen=True):
     running: bool = False
     reason: str = ""
     session: StoredSession | None = None
+    divergence: Divergence | None = None
     positions: list[StoredPosition] = []
     events: list[StoredEvent] = []
     last_lease: StoredLease | None = None
+    gate: list[HoldLine] = []
 
 
 def stored_status(connection: Connection) -> StoredStatus:
     """Return what is stored; newest health events first."""
-    sessions = _rows(connection, "SELECT id, mode, status, started_at, ended_at FROM sessions ORDER BY id DESC LIMIT 1")
+    sessions = _rows(
+        connection,
+        "SELECT id, mode, status, started_at, ended_at FROM sessions WHERE NOT starts_with(venue, %(beside)s)"
+        " ORDER BY id DESC LIMIT 1",
+        beside=BESIDE,
+    )
     leases = _rows(connection, "SELECT epoch, pid, host, acquired_at, released_at FROM lease")
+    gate = [hold_line(hold) for hold in read_gate(connection).holds]
     if not sessions:
-        return StoredStatus(last_lease=_lease(leases))
+        return StoredStatus(last_lease=_lease(leases), gate=gate)
     row = sessions[0]
+    paper = beside_of(connection, row["id"])
     totals = ledger_totals(connection, row["id"])
     events = _rows(
         connection,
@@ -97,6 +110,7 @@ def stored_status(connection: Connection) -> StoredStatus:
             fees_usd=str(decimal(totals.fees_usd)),
             open_cost_usd=str(decimal(totals.open_cost_usd)),
         ),
+        divergence=None if paper is None else divergence(connection, row["id"], paper),
         positions=[
             StoredPosition(
                 each.asset,
@@ -110,6 +124,7 @@ def stored_status(connection: Connection) -> StoredStatus:
         ],
         events=[StoredEvent(unix_ms(e["at"]), e["subject"], e["status"], e["detail"]) for e in events],
         last_lease=_lease(leases),
+        gate=gate,
     )
 
 

@@ -1,7 +1,6 @@
 """`status` for a terminal."""
 
 import sys
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from rich import box
@@ -9,7 +8,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.status_report import AssetLine, Status
+from cli.divergence import Divergence
+from cli.divergence import lines as divergence_lines
+from cli.hold_lines import hold_text, moment
+from cli.status_outstanding import outstanding_texts, venue_text
+from cli.status_report import AssetLine, PortfolioLine, Status
 from cli.status_stored import StoredStatus
 
 WIDE = 200
@@ -34,20 +37,22 @@ def stored_view(status: StoredStatus) -> RenderableType:
     if session is not None:
         lines.append(
             Text(
-                f"last session {session.id} ({session.mode}, {session.status}) since {_moment(session.started_ms)}: "
+                f"last session {session.id} ({session.mode}, {session.status}) since {moment(session.started_ms)}: "
                 f"{session.trades} trades, PnL net {_usd(session.pnl_net_usd)} USD, fees {_usd(session.fees_usd)}, "
                 f"open cost {_usd(session.open_cost_usd)}"
             )
         )
     if lease is not None:
-        ended = "ended without giving it up" if lease.released_ms is None else f"ended {_moment(lease.released_ms)}"
+        ended = "ended without giving it up" if lease.released_ms is None else f"ended {moment(lease.released_ms)}"
         lines.append(Text(f"last lease: process {lease.pid} on {lease.host}, epoch {lease.epoch}, {ended}"))
+    lines.extend(Text(f"gate: {hold_text(hold)}", style="red") for hold in status.gate)
+    lines.extend(_divergence(status.divergence))
     lines.extend(
         Text(f"holds {each.asset} {each.side} {_usd(each.shares)} shares for {_usd(each.cost_usd)} USD")
         for each in status.positions
     )
     lines.extend(
-        Text(f"{_moment(each.at_ms)}  {each.subject} {each.status}: {each.detail}", style="dim")
+        Text(f"{moment(each.at_ms)}  {each.subject} {each.status}: {each.detail}", style="dim")
         for each in status.events
     )
     return Group(*lines)
@@ -57,29 +62,42 @@ def _head(status: Status) -> list[RenderableType]:
     process, lease, account = status.process, status.lease, status.portfolio
     lines: list[RenderableType] = [
         Text(
-            f"session {process.session} ({process.mode}, {process.profile}) since {_moment(process.session_started_ms)}"
+            f"session {process.session} ({process.mode}, {process.profile}) since {moment(process.session_started_ms)}"
         )
     ]
     if lease is not None:
         lines.append(
             Text(
-                f"lease: process {lease.pid} on {lease.host}, epoch {lease.epoch}, since {_moment(lease.since_ms)}"
+                f"lease: process {lease.pid} on {lease.host}, epoch {lease.epoch}, since {moment(lease.since_ms)}"
             )
         )  # fmt: skip
     gate = Text.assemble("gate: ", (status.gate.level, STYLES[status.gate.level]))
     for hold in status.gate.holds:
-        gate.append(f"\n  {hold.scope or 'all'} {hold.level}: {hold.reason}")
+        gate.append(f"\n  {hold_text(hold)}")
     lines.append(gate)
     if account is not None:
-        lines.append(
-            Text(
-                f"cash {_usd(account.cash_usd)} USD ({_usd(account.reserved_usd)} reserved), "
-                f"open cost {_usd(account.open_cost_usd)}, PnL net {_usd(account.pnl_net_usd)}, "
-                f"open {_usd(account.open_pnl_usd)}, fees {_usd(account.fees_usd)}, "
-                f"{account.wins} of {account.trades} won"
-            )
-        )
+        lines.append(_account(account))
+        lines.extend(Text(text) for text in outstanding_texts(account.outstanding, status.at_ms))
+    if status.venue is not None:
+        lines.append(Text(venue_text(status.venue, status.at_ms)))
+    if status.paper_beside is not None:
+        lines.append(_account(status.paper_beside, f"paper session {process.paper_session} beside: "))
+    lines.extend(_divergence(status.divergence))
     return lines
+
+
+def _account(account: PortfolioLine, whose: str = "") -> Text:
+    marked = "" if account.open_pnl_usd is None else f"open {_usd(account.open_pnl_usd)}, "
+    return Text(
+        f"{whose}cash {_usd(account.cash_usd)} USD ({_usd(account.reserved_usd)} reserved), "
+        f"open cost {_usd(account.open_cost_usd)}, PnL net {_usd(account.pnl_net_usd)}, "
+        f"{marked}fees {_usd(account.fees_usd)}, {account.wins} of {account.trades} won"
+    )
+
+
+def _divergence(found: Divergence | None) -> list[RenderableType]:
+    """Return how paper beside live differs from it; nothing where there is no paper."""
+    return [] if found is None else [Text(f"divergence: {line}") for line in divergence_lines(found)]
 
 
 def _assets(status: Status) -> RenderableType:
@@ -141,10 +159,6 @@ def _tail(status: Status) -> list[RenderableType]:
     if status.failure is not None:
         lines.append(Text(f"giving up: {status.failure}", style="red"))
     return lines
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _usd(value: str) -> str:

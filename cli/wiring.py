@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from actors import addresses
+from actors.addresses import Account
+from actors.calendar import Calendar
 from actors.db_writer import DbWriterActor
-from actors.discovery import Calendar, DiscoveryActor
+from actors.discovery import DiscoveryActor
 from actors.execution import ExecutionClient
 from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorActor
@@ -55,6 +57,13 @@ class Trading(msgspec.Struct, frozen=True):
     live: bool = False
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """The paper session that goes along with a live one: its account, and what that began with (1e-6 dollars)."""
+
+    account: Account
+    starting_cash_usd: int
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that was decided by settings; ages in real seconds, money in 1e-6."""
 
@@ -62,11 +71,18 @@ class Rules(msgspec.Struct, frozen=True):
     window_s: int
     session_id: int
     starting_cash_usd: int
+    """Of an account without a checkpoint."""
     sizing: Sizing
     market: MarketRules
     watchdog: WatchdogLimits
     paper_latency_ms: int
     paper_book_age_ms: int
+    beside: Beside | None = None
+
+    @property
+    def account_beside(self) -> Account | None:
+        """The paper account beside the live one, None when there is none."""
+        return None if self.beside is None else self.beside.account
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -111,18 +127,15 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
         addresses.EXECUTOR,
         lambda context: ExecutorActor(context, trading.make_client, log),
     )
-    add(
-        addresses.WATCHDOG,
-        lambda context: WatchdogActor(context, rules.assets, rules.session_id, rules.watchdog, log),
-    )
+    if rules.beside is not None:
+        for spec in paper_specs(rules.beside, rules, log):
+            system.add(spec)
+    add(addresses.WATCHDOG, watchdog_of(rules.assets, rules, log))
     add(
         addresses.LEARNER,
         lambda context: LearnerActor(context, services.load_weights, services.weights_source, markets),
     )
-    add(
-        addresses.DISCOVERY,
-        lambda context: DiscoveryActor(context, rules.assets, rules.window_s, venues.calendar, venues.prices, log),
-    )
+    add(addresses.DISCOVERY, discovery_of(rules.assets, rules, venues, log))
     for asset in rules.assets:
         for spec in asset_specs(asset, rules, venues, services):
             system.add(spec)
@@ -140,13 +153,59 @@ def paper_trading(rules: Rules) -> Trading:
     return Trading(VENUE, client)
 
 
+def paper_specs(beside: Beside, rules: Rules, log: Callable[[str], None]) -> list[Spec]:
+    """Return the actors of the paper account beside the live one; the live one goes on without them if it must."""
+    account, paper = beside.account, paper_trading(rules)
+
+    def say(text: str) -> None:
+        log(f"paper beside: {text}")
+
+    def portfolio(context: Context) -> PortfolioActor:
+        return PortfolioActor(
+            context,
+            account.session_id,
+            beside.starting_cash_usd,
+            rules.sizing,
+            paper.venue,
+            say,
+            executor=account.executor,
+            alerts=False,
+        )
+
+    def executor(context: Context) -> ExecutorActor:
+        return ExecutorActor(context, paper.make_client, say, account.portfolio)
+
+    return [
+        Spec(account.portfolio, portfolio, state=state_of(account.portfolio), expendable=True),
+        Spec(account.executor, executor, state=state_of(account.executor), expendable=True),
+    ]
+
+
+def watchdog_of(
+    assets: tuple[str, ...], rules: Rules, log: Callable[[str], None]
+) -> Callable[[Context], WatchdogActor]:
+    """Return what makes the watchdog over `assets` and every account."""
+    beside = rules.account_beside
+    return lambda context: WatchdogActor(context, assets, rules.session_id, rules.watchdog, log, beside)
+
+
+def discovery_of(
+    assets: tuple[str, ...], rules: Rules, venues: Venues, log: Callable[[str], None]
+) -> Callable[[Context], DiscoveryActor]:
+    """Return what makes the discovery of `assets`, which tells every account."""
+    beside = rules.account_beside
+    return lambda context: DiscoveryActor(
+        context, assets, rules.window_s, venues.calendar, venues.prices, log, beside
+    )  # fmt: skip
+
+
 def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) -> list[Spec]:
     """Return the actors of one asset in start order: both feeds, then the one that decides."""
-    candles = venues.candles
+    candles, beside = venues.candles, rules.account_beside
     return [
         Spec(
             addresses.book_feed(asset),
-            lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log),
+            lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log, beside),
             asset,
         ),
         Spec(
@@ -164,7 +223,7 @@ def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) ->
         Spec(
             addresses.market(asset),
             lambda context: MarketActor(
-                context, asset, rules.session_id, rules.market, services.make_policy, services.log
+                context, asset, rules.session_id, rules.market, services.make_policy, services.log, beside
             ),
             asset,
             state=state_of(addresses.market(asset)),

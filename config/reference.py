@@ -22,8 +22,8 @@ HEAD = """\
 Every setting of `run` is an environment variable. Later layers win: the defaults, the profile's own values (`demo` or
 `real`), a `.env` file in the project's root (`.env.example` is one to start from), the environment, the command line
 (`run --help`). An empty variable counts as unset. What cannot be used ends the program with exit code 2 and one line
-each, which names the variable, what was given and what is expected. The two secrets (`{secrets}`) are
-never printed, logged or stored. `replay` reads none of this: its options say everything.
+each, which names the variable, what was given and what is expected. The secrets (`{secrets}`)
+are never printed, logged or stored. `replay` reads none of this: its options say everything.
 
 Seconds "at W = 900" belong to a window of 900 s and shrink with it: in the demo's windows of {window_s} s, {exit_s:g} s
 before the close are {exit_scaled_s:g} s. Relative paths are taken from the project's root.
@@ -39,7 +39,7 @@ Beyond the single values:
 - `FUSEBOX_MIN_SECONDS_LEFT_TO_OPEN` must be above `FUSEBOX_EXIT_SECONDS_BEFORE_CLOSE`: otherwise positions would be
   sold as they are opened.
 - A full-size position must not cost more than the starting cash.
-- `live` and `dual` are known names and refused in this version: real orders are not part of it.
+- `live` and `dual` send real orders: refused without key, funder, signature type, trade size and opt-in.
 
 This page is what `python -m config.reference` prints.
 """

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
         "FAK", description="FAK (fill what is there), FOK (all or nothing) or GTC (resting limit)"
     )
     max_slippage_ticks: int = Field(2, ge=0, le=50, description="ticks beyond the touch an order may pay, 0 to 50")
+    exit_max_discount_usd: Usd = Field(
+        Decimal("0.10"),
+        ge=Decimal("0.01"),
+        lt=1,
+        description="dollars a share below the middle of the book at which a forced exit rests rather than sells, "
+        "0.01 to below 1",
+    )
     min_seconds_left_to_open: float = Field(
         180.0, ge=0, le=900, description="no opening later than this before the close, 0 to 900 s at W = 900"
     )
@@ -94,6 +101,9 @@ class Settings(BaseSettings):
     sample_actions: bool = Field(
         default=True, description="true: draw actions while learning; false: the most probable"
     )
+    learn_live: bool = Field(
+        default=False, description="true: the learner hears what live orders came of, in live and dual"
+    )
     weights: Path | None = Field(None, description="file of a policy's weights; none for fresh, untrained ones")
     discord_webhook_url: SecretStr | None = Field(
         None, description="https:// address of a Discord webhook; none for no alerts"
@@ -112,8 +122,7 @@ class Settings(BaseSettings):
         None, description="how the funder's wallet signs: 0 plain, 1 proxy, 2 Safe, 3 deposit wallet; for live"
     )
     exchange_faults: str = Field(
-        "",
-        description="how the embedded exchange misbehaves: default, or a file with a fault plan; empty for not at all",
+        "", description="how the embedded exchange misbehaves: default, or a fault plan's file; empty for not at all"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
@@ -203,6 +212,11 @@ class Settings(BaseSettings):
         return self.window_s / REFERENCE_LENGTH_S
 
     @property
+    def learns(self) -> bool:
+        """Whether the learner hears of each step: on paper always, with real money where it is switched on."""
+        return self.mode == "paper" or self.learn_live
+
+    @property
     def venue(self) -> str:
         """What has markets of its own, and so sessions of its own: the real venue, or one embedded world."""
         if self.profile == "real":
@@ -218,6 +232,11 @@ class Settings(BaseSettings):
     def trade_size(self) -> int:
         """Full position size in 1e-6 dollars."""
         return micros(self.trade_size_usd)
+
+    @property
+    def exit_max_discount(self) -> int:
+        """How far below the middle of the book a forced exit sells, price in 1e-6."""
+        return micros(self.exit_max_discount_usd)
 
     @property
     def open_needs_s(self) -> float:

@@ -58,7 +58,7 @@ class FeedPulse(Latest, frozen=True):
 
 
 class PositionPublished(Latest, frozen=True):
-    """What the portfolio holds in one market: `side` None when flat; `busy` while one of its orders is not terminal.
+    """What a portfolio holds in one market: `side` None when flat; `busy` while one of its orders is not terminal.
 
     Carries the position itself so that its reader can mark it; None when flat.
     """
@@ -67,6 +67,7 @@ class PositionPublished(Latest, frozen=True):
     condition_id: str
     position: Position | None
     busy: bool
+    portfolio: Address
 
     @property
     def side(self) -> Side | None:
@@ -74,8 +75,8 @@ class PositionPublished(Latest, frozen=True):
         return None if self.position is None or self.position.shares < LOT_SHARES else self.position.side
 
     def conflation_key(self) -> Hashable:
-        """One unread position per market."""
-        return self.condition_id
+        """One unread position per portfolio and market."""
+        return self.portfolio, self.condition_id
 
 
 class WeightsPublished(Latest, frozen=True):

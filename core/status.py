@@ -3,6 +3,7 @@
 import msgspec
 
 from core.market.market import Side
+from core.trading.claims import Claim
 
 
 class AssetStatus(msgspec.Struct, frozen=True):
@@ -50,6 +51,41 @@ class PortfolioStatus(msgspec.Struct, frozen=True):
     wins: int
     holdings: dict[str, HoldingStatus]
     last_refusal: str | None
+    claims: tuple[Claim, ...] = ()
+    unknown: tuple["UnknownOrder", ...] = ()
+    held: tuple["HeldToSettlement", ...] = ()
+
+
+class UnknownOrder(msgspec.Struct, frozen=True):
+    """An order that the venue may or may not have: nothing more is sent for its token until that is known."""
+
+    order_id: str
+    asset: str
+    side: Side
+    action: str
+    shares: int
+    since_ms: int
+    error: str | None
+
+
+class HeldToSettlement(msgspec.Struct, frozen=True):
+    """What will not be sold any more, and why: dust, or an exit that came to its end; shares in 1e-6."""
+
+    asset: str
+    condition_id: str
+    side: Side
+    shares: int
+    reason: str
+
+
+class VenueStatus(msgspec.Struct, frozen=True):
+    """How a live venue takes us; moments in unix milliseconds, None: not, or not yet."""
+
+    paused_until_ms: int | None = None
+    refusal: str | None = None
+    heartbeat_ms: int | None = None
+    reconciled_ms: int | None = None
+    user_channel: bool = False
 
 
 class FeedStatus(msgspec.Struct, frozen=True):

@@ -60,20 +60,7 @@ class GateFile:
             TransientError: the disk refuses.
             FatalError: a newer version has written it.
         """
-        number = self.number()
-        sound = read_newest(self.path, report=self._report, disk=self._disk)
-        if sound is not None and sound.schema != GATE:
-            raise FatalError(
-                f"{self.path}: written as {sound.schema.name} {sound.schema.version}, this program knows gate "
-                f"{GATE.version}: run the version that wrote it, or move the file away"
-            )
-        state, number_read = GateState(), 0
-        if sound is not None:
-            try:
-                state, number_read = msgspec.json.decode(sound.payload, type=GateState), sound.generation
-            except msgspec.DecodeError as error:
-                self._report(f"{self.path}: {error}")
-        return state if number_read >= number else with_holds(state, (self._unreadable(),))
+        return self._read()[0]
 
     def update(self, change: Callable[[GateState], GateState]) -> tuple[GateState, int]:
         """Store what `change` makes of the stored holds, durable on return; returns it and its generation's number.
@@ -83,10 +70,10 @@ class GateFile:
             FatalError: a newer version has written it.
         """
         with self._alone():
-            before = self.read()
+            before, damaged = self._read()
             after = change(before)
             number = self.number()
-            if after.holds != before.holds or any(hold.reason == UNREADABLE for hold in after.holds):
+            if damaged or after.holds != before.holds:
                 payload = msgspec.json.encode(after)
                 number = write_atomically(
                     self.path, payload, keep=KEPT, schema=GATE, created_at_ms=self._now_ms(), disk=self._disk
@@ -104,10 +91,29 @@ class GateFile:
 
     def is_seen(self, number: int) -> bool:
         """Return whether a running process goes by generation `number`."""
-        try:
-            return int(self._seen.read_text() or 0) >= number
-        except (FileNotFoundError, ValueError):
-            return False
+        with disk_errors(self._seen, "read"):
+            try:
+                return int(self._seen.read_text()) >= number
+            except (FileNotFoundError, ValueError):  # nobody has written it, or somebody is writing it
+                return False
+
+    def _read(self) -> tuple[GateState, bool]:
+        """Return what is stored, and whether something newer than the last sound generation is damaged."""
+        number = self.number()
+        sound = read_newest(self.path, report=self._report, disk=self._disk)
+        if sound is not None and sound.schema != GATE:
+            raise FatalError(
+                f"{self.path}: written as {sound.schema.name} {sound.schema.version}, this program knows gate "
+                f"{GATE.version}: run the version that wrote it, or move the file away"
+            )
+        state, number_read = GateState(), 0
+        if sound is not None:
+            try:
+                state, number_read = msgspec.json.decode(sound.payload, type=GateState), sound.generation
+            except msgspec.DecodeError as error:
+                self._report(f"{self.path}: {error}")
+        damaged = number_read < number
+        return (with_holds(state, (self._unreadable(),)), True) if damaged else (state, False)
 
     def _unreadable(self) -> Hold:
         detail = (

@@ -13,6 +13,8 @@ from core.records import OrderRecord, PositionRecord
 from storage.pool import Connection, database_errors
 from storage.values import instant, units, unix_ms
 
+BESIDE = "beside live session"
+
 
 class Session(msgspec.Struct, frozen=True):
     """A run of trading that restarts do not interrupt. `config` is what it was started with, not today's settings."""
@@ -90,11 +92,7 @@ def open_session(
     """
     with database_errors(), connection.transaction():
         if new:
-            connection.execute(
-                "UPDATE sessions SET ended_at = %s, status = 'ended'"
-                " WHERE mode = %s AND venue = %s AND ended_at IS NULL",
-                (instant(now_ms), mode, venue),
-            )
+            _end_sessions(connection, mode, venue, now_ms)
         found = _rows(
             connection,
             "SELECT id, started_at, config FROM sessions"
@@ -116,6 +114,28 @@ def open_session(
             )
         )
     return Session(row["id"], mode, bool(found), unix_ms(row["started_at"]), row["config"])
+
+
+def _end_sessions(connection: Connection, mode: str, venue: str, now_ms: int) -> None:
+    """End the unfinished session of `mode` at `venue`, and the one on paper beside it."""
+    ended = _rows(
+        connection,
+        "UPDATE sessions SET ended_at = %(at)s, status = 'ended'"
+        " WHERE mode = %(mode)s AND venue = %(venue)s AND ended_at IS NULL RETURNING id",
+        at=instant(now_ms),
+        mode=mode,
+        venue=venue,
+    )
+    connection.execute(
+        "UPDATE sessions SET ended_at = %s, status = 'ended' WHERE mode = 'paper' AND venue = ANY(%s)"
+        " AND ended_at IS NULL",
+        (instant(now_ms), [venue_beside(row["id"]) for row in ended]),
+    )
+
+
+def venue_beside(live_session_id: int) -> str:
+    """Return the venue of the paper session beside a live one: only a run of both resumes it."""
+    return f"{BESIDE} {live_session_id}"
 
 
 def open_order_hashes(connection: Connection, session_id: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from actors import addresses
 from actors.market import MarketActor, MarketRules, Policy
 from actors.market_features import fuse
 from core.messages import BookPublished, Tick
@@ -114,7 +115,7 @@ class WatchedMarket(MarketActor):
         market = self._current(now_ms)
         if market is None or list(self._missing(market, now_ms)):
             return
-        held = self._positions.get(market.condition_id)
+        held = self._held(market.condition_id, addresses.PORTFOLIO)
         view = self._books[market.condition_id]
         fused = fuse(market, view, self._flow, held, self._prices, now_ms)
         self._policy.evaluate(fused.features, self._history.array())

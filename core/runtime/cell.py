@@ -30,6 +30,8 @@ class Spec(msgspec.Struct, frozen=True):
     budget_s: float = 2.0
     start_budget_s: float = 60.0
     state: StateFormat | None = None
+    expendable: bool = False
+    """Whether the others go on without it: beyond its restart limit it is retired, and nothing else ends."""
 
 
 class Cell:

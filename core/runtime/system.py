@@ -116,7 +116,8 @@ class ActorSystem(Provided):
     def send(self, to: Address, message: object, sender: Address, incarnation: int) -> None:
         """Put a message into the mailbox of `to`; one for an unknown or ended address is a dead letter.
 
-        A view for an ended address is dropped: the next one would have replaced it anyway.
+        A view for an ended address is dropped: the next one would have replaced it anyway; so is whatever is for a
+        retired actor without which the others go on.
         """
         envelope = self.envelope(message, sender, incarnation)
         cell = self.cells.get(to)
@@ -124,7 +125,7 @@ class ActorSystem(Provided):
             self.bury(to.name, envelope, "no such address")
         elif cell.mailbox.put(envelope):
             self._ready(cell)
-        elif not isinstance(message, Latest):
+        elif not (isinstance(message, Latest) or (cell.spec.expendable and cell.life == "retired")):
             self.bury(to.name, envelope, f"actor is {cell.life}")
 
     def envelope(
@@ -285,6 +286,10 @@ class ActorSystem(Provided):
 
     def _escalate(self, cell: Cell, reason: str) -> None:
         asset = cell.spec.asset
+        if cell.spec.expendable:
+            self._end(cell, "retired")
+            self._event("retired", cell, f"the others go on without it: {reason}")
+            return
         if asset is None:
             self._end(cell, "stopped")
             self.fail(f"{cell.spec.address}: {reason} ({cell.last_failure})")

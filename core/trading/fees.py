@@ -33,7 +33,27 @@ def worst_fee(shares: int, limit_price: int, fees: FeeSchedule, fills: int) -> i
     Raises:
         RejectedError: as `taker_fee`.
     """
-    numerator, denominator = _exact(shares, min(limit_price, MICRO // 2), fees)
+    return _bound(shares, min(limit_price, MICRO // 2), fees, fills)
+
+
+def worst_fee_of_dollars(dollars: int, limit_price: int, tick_size: int, fees: FeeSchedule, fills: int) -> int:
+    """Return a bound in dollars of 1e-6 on the fee of a BUY that spends `dollars` (1e-6) up to `limit_price`.
+
+    The cheaper the shares, the more of them: per dollar the fee is `rate * p ** (exponent - 1) * (1 - p) ** exponent`,
+    which for the venue's exponent of 1 is largest at the lowest price, one tick.
+
+    Raises:
+        RejectedError: as `taker_fee`.
+    """
+    exponent = fees.exponent
+    peak = (exponent - 1) * MICRO // (2 * exponent - 1) if exponent > 0 else 0
+    prices = {min(max(price, tick_size), limit_price) for price in (peak, peak + 1)}
+    return max(_bound(-(-dollars * MICRO // price), price, fees, fills) for price in prices)
+
+
+def _bound(shares: int, price: int, fees: FeeSchedule, fills: int) -> int:
+    """Return the fee of all shares at one price, rounded up, and half a step for each fill."""
+    numerator, denominator = _exact(shares, price, fees)
     rounded_up = -(-numerator // denominator) * FEE_STEP_USD
     return rounded_up + fills * FEE_STEP_USD // 2 if numerator else 0
 

@@ -72,6 +72,13 @@ def absorbed(state: GateState, news: Iterable[Hold]) -> GateState:
     return state
 
 
+def told(hold: Hold) -> str:
+    """Return a hold as people read it: where, how far, why, who."""
+    author = f" by {hold.set_by}" if hold.set_by else ""
+    detail = f" ({hold.detail})" if hold.detail else ""
+    return f"{hold.scope or 'all'} {hold.level.name.lower().replace('_', '-')}: {hold.reason}{detail}{author}"
+
+
 def _shuts_all(hold: Hold) -> bool:
     return (hold.scope, hold.reason, hold.level, hold.softened_for) == ("", HALT, GateLevel.CLOSED, ())
 

@@ -7,7 +7,7 @@ from core.errors import RejectedError
 from core.market.market import Side
 from core.trading.orders import Fill, Intent, IntentAction
 from core.trading.positions import Position, cash_flow
-from core.trading.sizing import Sized
+from core.trading.sizing import LOT_SHARES, Sized
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -135,7 +135,8 @@ def _refusal(ledger: Ledger, intent: Intent, sized: Sized) -> str | None:
     if settlement_of(ledger, intent.condition_id) is not None:
         return "the market is settled"
     if any(r.action == "OPEN" for r in same_market) or any(
-        p.condition_id == intent.condition_id and p.side != intent.side for p in ledger.positions.values()
+        p.condition_id == intent.condition_id and p.side != intent.side and not is_dust(ledger, p)
+        for p in ledger.positions.values()
     ):
         return "the other side of the market is held or being opened"
     held = ledger.positions.get(position_key(intent.condition_id, intent.side))
@@ -157,6 +158,11 @@ def _open(ledger: Ledger, condition_id: str) -> list[Reservation]:
 def provisional_fills(ledger: Ledger, condition_id: str, side: Side) -> list[BookedFill]:
     """Return the fills of one position that are neither confirmed nor failed."""
     return [b for b in ledger.fills.values() if (b.condition_id, b.side) == (condition_id, side) and _is_provisional(b)]
+
+
+def is_dust(ledger: Ledger, position: Position) -> bool:
+    """Return whether a position is less than can be sold, and will be until its market settles."""
+    return 0 < position.shares < LOT_SHARES and not provisional_fills(ledger, position.condition_id, position.side)
 
 
 def _is_provisional(booked: BookedFill) -> bool:

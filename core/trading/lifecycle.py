@@ -139,7 +139,8 @@ def _moved(order: Order, event: Persisted | Submitted | Acknowledged | Postponed
         case Postponed():
             return replace(order, state=OrderState.DELAYED)
         case OutcomeUnknown():
-            return replace(order, state=OrderState.UNKNOWN, last_error=event.error)
+            since_ms = order.unknown_since_ms if order.state is OrderState.UNKNOWN else event.at_ms
+            return replace(order, state=OrderState.UNKNOWN, last_error=event.error, unknown_since_ms=since_ms)
 
 
 def fill_news(known: FillState | None, reported: FillState) -> FillNews:

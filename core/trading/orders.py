@@ -46,7 +46,10 @@ IN_FLIGHT = frozenset({OrderState.SUBMITTED, OrderState.LIVE, OrderState.DELAYED
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A wish to open or close `side` of one market, with what it was decided from; `forced` when not by the policy."""
+    """A wish to open or close `side` of one market, with what it was decided from.
+
+    `forced` when not by the policy: then `step` says how far the exit has escalated.
+    """
 
     id: str
     session_id: int
@@ -61,6 +64,7 @@ class Intent(msgspec.Struct, frozen=True):
     lease_epoch: int
     incarnation: int
     forced: bool = False
+    step: str = ""
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -98,7 +102,10 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """One order at one venue, with every fill reported for it so far."""
+    """One order at one venue, with every fill reported for it so far.
+
+    A `post_only` one is refused rather than take liquidity; `unknown_since_ms` counts while its state is UNKNOWN.
+    """
 
     id: str
     intent_id: str
@@ -122,6 +129,8 @@ class Order(msgspec.Struct, frozen=True):
     order_hash: str | None = None
     last_error: str | None = None
     fills: tuple[Fill, ...] = ()
+    post_only: bool = False
+    unknown_since_ms: int | None = None
 
 
 def is_terminal(order: Order) -> bool:

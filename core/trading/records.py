@@ -32,7 +32,7 @@ def intent_record(intent: Intent) -> IntentRecord:
         side=intent.side,
         action=intent.action,
         decided_at_ms=intent.decided_ms,
-        reason=intent.reason,
+        reason=f"{intent.reason}, {intent.step}" if intent.step else intent.reason,
         lease_epoch=intent.lease_epoch,
         incarnation=intent.incarnation,
         action_probs=intent.probabilities,

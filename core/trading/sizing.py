@@ -7,7 +7,7 @@ import msgspec
 
 from core.market.market import FeeSchedule, Market
 from core.market.views import TokenBook
-from core.trading.fees import worst_fee
+from core.trading.fees import worst_fee, worst_fee_of_dollars
 from core.trading.money import MICRO, decimal, notional_usd
 from core.trading.orders import OrderType
 
@@ -68,10 +68,17 @@ def buy_lot(limit_price: int, order_type: OrderType) -> int:
     return LOT_SHARES * (cents_scale // gcd(LOT_SHARES * limit_price, cents_scale))
 
 
-def reserve_usd(shares: int, limit_price: int, tick_size: int, fees: FeeSchedule) -> int:
-    """Return the most cash (1e-6) a BUY can cost: every share at the limit, the worst fee, one fill at each tick."""
+def reserve_usd(shares: int, limit_price: int, tick_size: int, fees: FeeSchedule, order_type: OrderType = "GTC") -> int:
+    """Return the most cash (1e-6) a BUY can cost: every share at the limit, the worst fee, one fill at each tick.
+
+    A FOK or FAK spends its dollars: where the price is better it gets more shares, and pays the fee of all of them.
+    """
     levels = limit_price // tick_size
-    return -(-shares * limit_price // MICRO) + worst_fee(shares, limit_price, fees, levels)
+    dollars = -(-shares * limit_price // MICRO)
+    fee = worst_fee(shares, limit_price, fees, levels)
+    if order_type != "GTC":
+        fee = max(fee, worst_fee_of_dollars(dollars, limit_price, tick_size, fees, levels))
+    return dollars + fee
 
 
 def size_open(
@@ -101,13 +108,13 @@ def size_open(
     target_usd = trade_size_usd * confidence(up_mid) // MICRO
     most_lots = max(0, target_usd) * MICRO // (limit * lot)
     affordable = bisect_right(
-        range(1, most_lots + 1), cash_usd, key=lambda lots: reserve_usd(lots * lot, limit, tick, fees)
+        range(1, most_lots + 1), cash_usd, key=lambda lots: reserve_usd(lots * lot, limit, tick, fees, order_type)
     )
     shares = affordable * lot
     refusal = too_small(market, shares, limit)
     if refusal is not None:
         return Refusal(refusal)
-    return Sized(shares, limit, reserve_usd(shares, limit, tick, fees))
+    return Sized(shares, limit, reserve_usd(shares, limit, tick, fees, order_type))
 
 
 def too_small(market: Market, shares: int, limit_price: int) -> str | None:

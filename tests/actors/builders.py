@@ -24,11 +24,12 @@ from core.messages import (
     IntentProposed,
     MarketListed,
     OrderReported,
+    OrderRequested,
     RecorderPulse,
     Tick,
     WinnerKnown,
 )
-from core.records import OrderRecord
+from core.records import HealthEventRecord, OrderRecord
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.cell import Spec
@@ -312,6 +313,14 @@ class World:
     def told(self, address: Address, kind: type[M]) -> list[M]:
         """Return what a recording neighbour heard of one kind."""
         return [message for message in self.heard[address.name] if isinstance(message, kind)]
+
+    def told_of_orders(self) -> list[OrderRequested]:
+        """Return every order that the executor was asked for."""
+        return [message for _, _, message in self.traffic if isinstance(message, OrderRequested)]
+
+    def events(self) -> list[HealthEventRecord]:
+        """Return the committed health events."""
+        return [row for row in self.tables.log if isinstance(row, HealthEventRecord)]
 
     def orders(self, side: str | None = None) -> list[OrderRecord]:
         """Return the committed orders in the order of their first commit."""

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from actors import addresses
 from actors.executor import ExecutorActor
+from actors.exits import HELD
 from actors.portfolio import PortfolioActor
 from core.market.market import Side
 from core.messages import AwaitWinner, MarketListed
@@ -95,7 +96,9 @@ def test_a_part_too_small_to_sell_is_held_to_settlement(world: World) -> None:
     world.force(MARKET)
     world.run_s(1)
     assert len(world.orders("SELL")) == 1
-    assert any("refused: dust (T-2)" in text for text in world.said)
+    assert [row.status for row in world.events()] == [HELD]
+    assert "3.000000 shares" in world.events()[0].detail
+    assert world.events()[0].detail.endswith("(T-2): dust; no attempt")
 
     cash = world.state.ledger.cash_usd
     world.win(MARKET, "UP")
@@ -281,14 +284,14 @@ def test_the_books_of_windows_long_over_are_forgotten() -> None:
 
 
 def test_a_refused_exit_is_said_once_for_each_position(world: World) -> None:
-    world.quote(MARKET, bids=())
+    world.quote(MARKET, bids=(), asks=())
     for _ in range(3):
         world.propose(MARKET, "UP", "CLOSE")
         world.force(MARKET)
         world.run_s(1)
 
     assert [text for text in world.said if "refused" in text] == [
-        "BTC CLOSE UP refused: no bid to sell to (T-2); what is held stays, settlement if nothing changes"
+        "BTC CLOSE UP refused: nobody bids or offers (T-2); what is held stays, settlement if nothing changes"
     ]
 
 

@@ -184,7 +184,7 @@ def test_the_exit_is_repeated_until_nothing_is_left_one_order_at_a_time() -> Non
     for _ in range(20):
         run_fresh(world, 0.5)
         assert len(world.state.orders) <= 1
-    assert sum(fill.shares for fill in world.tables.fills.values() if fill.order_id.endswith("T-2.o")) == 20 * MICRO
+    assert sum(fill.shares for fill in world.tables.fills.values() if fill.order_id.endswith("T-2.UP.o")) == 20 * MICRO
     world.quote(MARKET, bids=levels(("0.49", 25)))
     run_fresh(world, 5)
     world.quote(MARKET)
@@ -203,7 +203,9 @@ def test_an_exit_takes_back_what_rests_before_it_sells() -> None:
     world.propose(MARKET, "UP", "CLOSE")
     run_fresh(world, 5)
 
-    assert [order.state for order in exits(world)] == ["PARTIALLY_FILLED", "LIVE"]
+    taken_back, forced = exits(world)
+    assert (taken_back.order_type, taken_back.state) == ("GTC", "PARTIALLY_FILLED")
+    assert (forced.order_type, world.tables.intents[forced.intent_id].reason) == ("FAK", "T-2, touch")
     assert len(asked_ms(world)) >= 2
 
 
@@ -213,7 +215,8 @@ def test_nothing_is_asked_for_after_the_close() -> None:
     run_fresh(world, MARKET.window.closes_at_s + 5 - world.now_ms / 1000)
 
     assert world.shares(MARKET) > 0
-    assert exits(world) == []
+    (rested,) = exits(world)
+    assert (rested.order_type, rested.price, rested.state) == ("GTC", 500_000, "CANCELLED")
     closes_ms = MARKET.window.closes_at_s * 1000
     assert closes_ms - 2_500 < asked_ms(world)[-1] < closes_ms
 

@@ -145,6 +145,8 @@ def test_the_executor_of_another_process_keeps_what_was_taken_and_works_no_old_o
 
 def test_every_actor_with_a_checkpoint_has_a_layout() -> None:
     """One that saves without a layout would be kept for its own restarts only."""
-    assert {address.name for address in FORMATS} == {"portfolio", "executor", "learner", "notifier", "discovery"}
+    names = {address.name for address in FORMATS}
+    paper = {"portfolio.paper", "executor.paper"}
+    assert names == {"portfolio", "executor", "learner", "notifier", "discovery"} | paper
     assert state_of(addresses.market("BTC")) is MARKET
     assert state_of(addresses.book_feed("BTC")) is None

@@ -57,7 +57,7 @@ def held(side: Side | None, *, busy: bool = False) -> PositionPublished:
     position = None
     if side is not None:
         position = Position(1, "BTC", NOW.condition_id, side, "i1", OPENS_MS, OPENS_MS, 10 * MICRO, 5 * MICRO)
-    return PositionPublished("BTC", NOW.condition_id, position, busy)
+    return PositionPublished("BTC", NOW.condition_id, position, busy, addresses.PORTFOLIO)
 
 
 def test_there_is_one_decision_at_every_grid_step(asset: Asset) -> None:
@@ -214,7 +214,9 @@ def test_late_books_of_markets_that_are_over_are_not_kept(stage: Stage, asset: A
         asset.ready(Chooser(), market)
         stage.run(2)
         stage.tell(MARKET, BookPublished(book_view(before, stage.clock.now_ms())))
-        stage.tell(MARKET, PositionPublished("BTC", before.condition_id, None, busy=False))
+        stage.tell(
+            MARKET, PositionPublished("BTC", before.condition_id, None, busy=False, portfolio=addresses.PORTFOLIO)
+        )
         stage.run(WINDOW_S - 2.2)
         assert stage.shown("asset BTC", AssetStatus).slug == market.window.slug
         stage.run(0.2)

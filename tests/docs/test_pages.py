@@ -116,7 +116,12 @@ def test_the_readme_states_the_exit_codes_of_the_program() -> None:
 def test_the_readme_admits_what_the_program_does_not_do() -> None:
     text = " ".join(README.read_text().split()).lower()
 
-    for admitted in ("no live orders", "pays more than the real one", "loses money", "no financial advice"):
+    for admitted in (
+        "never against polymarket itself",
+        "pays more than the real one",
+        "loses money",
+        "no financial advice",
+    ):
         assert admitted in text
     for mode in ("live", "dual"):
         done = supervisor("run", "--mode", mode)

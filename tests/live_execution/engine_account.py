@@ -98,7 +98,7 @@ class EngineAccount:
             signed.amounts.taker,
             0,
             order.order_type,
-            post_only=False,
+            post_only=order.post_only,
             defer_exec=False,
         )
         placed = self.engine.place(new, self._now_ms())

@@ -3,10 +3,8 @@
 import pytest
 
 from actors import addresses
-from actors.execution_live import PAUSED
-from actors.live_heartbeat import MISSED
 from actors.live_looks import GRACE_S
-from actors.live_reconciliation import NOT_RECONCILED
+from actors.venue_holds import MISSED, NOT_RECONCILED, PAUSED
 from core.errors import TransientError
 from core.messages import PositionPublished
 from core.trading.gate import GateLevel, OrderKind, permits
@@ -63,7 +61,7 @@ def test_a_wish_becomes_a_position_and_both_ledgers_agree(world: LiveWorld) -> N
 def test_the_hash_is_committed_with_the_intent_before_an_opening_order_is_sent(world: LiveWorld) -> None:
     world.tables.delay_ms = 400
     world.propose("UP")
-    world.run_s(0.4)
+    world.run_s(0.3)
     assert world.account.posted == []
     world.run_s(3)
 

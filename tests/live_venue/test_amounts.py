@@ -1,7 +1,7 @@
 """Signed amounts are the order's own, to the micro, and what the venue's client would have made of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from py_clob_client.order_builder.builder import OrderBuilder as Builder1
 from py_clob_client_v2.order_builder.builder import ROUNDING_CONFIG, OrderBuilder
@@ -27,11 +27,29 @@ def sized(draw: st.DrawFn) -> tuple[int, int, int, OrderSide, OrderType]:
 @given(sized())
 def test_amounts_are_exactly_what_was_sized_and_reserved(case: tuple[int, int, int, OrderSide, OrderType]) -> None:
     tick, price, shares, side, order_type = case
+    assume(side == "BUY" or order_type == "GTC")
     amounts = amounts_of(order(limit_price=price, shares=shares, side=side, order_type=order_type), tick)
     dollars = shares * price // MICRO
     assert dollars * MICRO == shares * price
     assert amounts == (Amounts(dollars, shares) if side == "BUY" else Amounts(shares, dollars))
     assert limit_price(side, amounts) == price
+
+
+@given(sized())
+def test_a_market_sell_asks_for_four_decimals_of_a_dollar_whatever_the_tick(
+    case: tuple[int, int, int, OrderSide, OrderType],
+) -> None:
+    tick, price, shares, _, _ = case
+    assume(shares >= 5 * MICRO)
+    amounts = amounts_of(order(limit_price=price, shares=shares, side="SELL", order_type="FAK"), tick)
+    assert amounts.maker == shares
+    assert amounts.taker % 100 == 0
+    assert 0 <= shares * price // MICRO - amounts.taker < 100
+
+
+def test_a_market_sell_worth_nothing_the_venue_could_express_is_rejected() -> None:
+    with pytest.raises(RejectedError, match="less than the venue can express"):
+        amounts_of(order(limit_price=1_000, shares=LOT_SHARES, side="SELL", order_type="FAK"), 1_000)
 
 
 @given(sized())

@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,13 @@ import pytest
 from core.errors import RejectedError, TransientError
 from core.runtime.gate import GateCell
 from core.trading.gate import GateLevel, OrderKind
-from tests.live_venue.builders import API_KEY, CONDITION, NOW_MS, ORDER, TOKEN, WALLET, order, posted, signer
+from tests.live_venue.builders import API_KEY, CONDITION, FUNDER, NOW_MS, ORDER, TOKEN, WALLET, order, posted, signer
 from tests.live_venue.local_clob import Asked, Dripping, Held, LocalClob, Raw, Reply
+from venues.polymarket.account import Account
 from venues.polymarket.connection import Connections, GateRefusedError
+from venues.polymarket.fills import Identity
+from venues.polymarket.heartbeat import Heartbeat
+from venues.polymarket.live_account import LiveAccount
 from venues.polymarket.order_client import Accepted, OrderClient
 from venues.polymarket.order_errors import OrderRejectedError, OrderTransientError, OrderUnknownError, Reason
 from venues.polymarket.session import Session
@@ -207,3 +212,18 @@ def test_a_cancel_that_is_not_answered_is_unknown_and_a_busy_venue_is_transient(
     with pytest.raises(OrderTransientError) as raised:
         orders.cancel_all()
     assert raised.value.retry_after_s == 2.0
+
+
+def test_an_order_that_must_rest_is_signed_and_posted_as_one(
+    clob: LocalClob, orders: OrderClient, session: Session, account: Account
+) -> None:
+    trading = LiveAccount(Identity(FUNDER, "key"), signer(), orders, account, Heartbeat(session))
+    resting = trading.sign(order(order_type="GTC", post_only=True), OrderTerms(10_000))
+    clob.on("POST", "/order", Reply(posted(resting.order_hash, status="live")))
+
+    def hand_over(write: Callable[[int], None]) -> int:
+        write(1)
+        return 1
+
+    assert trading.post(resting, hand_over).status == "live"
+    assert clob.asked[0].json["postOnly"] is True

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from py_order_utils.model import OrderData as OrderData1
 from core.errors import FatalError, RejectedError
 from tests.live_venue.builders import FUNDER, NOW_MS, ORDER, PRIVATE_KEY, TOKEN, WALLET, order, signer
 from venues.polymarket.credentials import POLY_1271, POLY_PROXY, Secret, Wallet
+from venues.polymarket.quick_signing import digest_signer
 from venues.polymarket.signing import OrderSigner, OrderTerms, SignedOrder, funder_address, signer_address
 from venues.polymarket.versions import order_format
 
@@ -193,3 +195,36 @@ def test_a_salt_survives_readers_that_hold_numbers_as_doubles() -> None:
     for _ in range(50):
         salt = payload(signing.sign(ORDER, TERMS))["salt"]
         assert int(float(salt)) == salt
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("neg_risk", [False, True])
+def test_the_short_way_signs_what_the_vendors_generic_encoder_signs(seed: int, *, neg_risk: bool) -> None:
+    random = Random(seed)
+    asked = order(side=random.choice(["BUY", "SELL"]), token_id=str(random.getrandbits(256)))
+    signed = signer(seed=seed).sign(asked, OrderTerms(10_000, neg_risk=neg_risk))
+    fields = payload(signed)
+    message = typed_data(fields, NEG_RISK if neg_risk else STANDARD)
+    theirs = Account.sign_message(message, PRIVATE_KEY)
+    assert (signed.order_hash, fields["signature"]) == (
+        "0x" + theirs.message_hash.hex(),
+        "0x" + theirs.signature.hex(),
+    )
+
+
+def test_a_key_signs_the_same_with_and_without_the_fast_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [bytes([number]) * 32 for number in range(1, 40)]
+    key = bytes.fromhex(PRIVATE_KEY.removeprefix("0x"))
+    fast = [digest_signer(key)(digest) for digest in digests]
+    monkeypatch.setitem(sys.modules, "coincurve", None)
+    assert [digest_signer(key)(digest) for digest in digests] == fast
+
+
+def test_a_vendors_release_that_signs_otherwise_is_noticed_before_an_order_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        ExchangeOrderBuilderV2, "build_order_hash", lambda _self, typed: "0x" + "ab" * 32 if typed else ""
+    )
+    with pytest.raises(FatalError, match="install the pinned"):
+        order_format(2, WALLET)

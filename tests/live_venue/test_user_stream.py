@@ -133,6 +133,25 @@ def test_an_idle_account_keeps_its_connection_as_long_as_pings_are_answered(venu
     assert isinstance(listener.next(), StreamClosed)
 
 
+def test_a_short_patience_asks_often_enough_for_an_idle_account_to_keep_its_connection(
+    venue: Open, listen: Listen
+) -> None:
+    asked = threading.Semaphore(0)
+
+    def expects() -> bool:
+        asked.release()
+        return False
+
+    def behave(server: Venue, connection: ServerConnection, _: int) -> None:
+        server.listen(connection)
+
+    listener = listen(venue(behave), timings=None, silence_s=0.3, expects=expects)
+    assert isinstance(listener.next(), StreamOpened)
+    for _ in range(10):  # a PONG each tenth of a second
+        assert asked.acquire(timeout=5)
+    assert listener.emitted.empty()
+
+
 def test_an_idle_socket_that_answers_no_ping_is_replaced(venue: Open, listen: Listen) -> None:
     release = threading.Event()
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from actors import addresses
+from actors.addresses import paper_beside
 from actors.discovery import DiscoveryActor
 from actors.market import MarketRules
 from actors.portfolio import Sizing
@@ -15,8 +16,9 @@ from actors.portfolio_state import PortfolioState
 from actors.watchdog import WatchdogActor, WatchdogLimits
 from cli.operations import FLAT_FOR_MS, Operations
 from cli.rollback import Rollback
+from cli.status_outstanding import Outstanding
 from cli.status_report import Process, Status, status_of
-from cli.wiring import Rules, Services, Venues
+from cli.wiring import Beside, Rules, Services, Venues
 from core.errors import RejectedError
 from core.market.book import LocalBook
 from core.market.market import Market
@@ -156,9 +158,9 @@ def traded(operations: Operations) -> list[str]:
     return list(operations.assets)
 
 
-def hold_a_position(system: ThreadedRuntime, state: PortfolioState) -> None:
-    system.tell(addresses.PORTFOLIO, msgspec.msgpack.encode(state))
-    cell, wanted = system.cells[addresses.PORTFOLIO], msgspec.msgpack.encode(state)
+def hold_a_position(system: ThreadedRuntime, state: PortfolioState, portfolio: Address = addresses.PORTFOLIO) -> None:
+    system.tell(portfolio, msgspec.msgpack.encode(state))
+    cell, wanted = system.cells[portfolio], msgspec.msgpack.encode(state)
     soon(lambda: cell.saved == wanted)
 
 
@@ -228,6 +230,30 @@ def test_removing_shuts_the_assets_gate_first_and_ends_its_actors_only_when_it_i
     assert {reason for scope, reason in holds(system) if scope == "BTC"} == {"retired"}
 
 
+def test_what_paper_beside_live_holds_keeps_an_asset_from_being_dropped(
+    system: ThreadedRuntime, operations: Operations, connection: Connection
+) -> None:
+    system.add(Spec(addresses.PAPER_PORTFOLIO, Quiet))
+    system.start(addresses.PAPER_PORTFOLIO)
+    hold_a_position(system, FLAT)
+    hold_a_position(system, HELD, addresses.PAPER_PORTFOLIO)
+    assert operations.remove({"asset": "BTC"}, connection)["held"]
+
+
+def test_what_the_actors_of_every_asset_are_made_of_anew_still_knows_the_paper_account(
+    system: ThreadedRuntime, connection: Connection
+) -> None:
+    system.add(Spec(addresses.PAPER_PORTFOLIO, Quiet))
+    system.start(addresses.PAPER_PORTFOLIO)
+    rules = msgspec.structs.replace(RULES, beside=Beside(paper_beside(2), RULES.starting_cash_usd))
+    operations = Operations(system, rules, VENUES, SERVICES, KNOWN, PROCESS)
+    operations.remove({"asset": "BTC"}, connection)
+    operations.add({"asset": "BTC"}, connection)  # it keeps the asset and hands out the list
+    before = system.cells[addresses.PAPER_PORTFOLIO].receipts
+    operations.restart({"name": "watchdog"}, connection)
+    soon(lambda: system.cells[addresses.PAPER_PORTFOLIO].receipts > before)  # it is asked what it holds
+
+
 def test_removing_ends_with_the_window_whatever_is_held_then(
     system: ThreadedRuntime, operations: Operations, connection: Connection, clock: HandClock
 ) -> None:
@@ -239,6 +265,19 @@ def test_removing_ends_with_the_window_whatever_is_held_then(
     operations.tick()
 
     assert traded(operations) == ["ETH"]
+
+
+def test_what_only_resume_lifts_stays_on_a_removed_asset(
+    system: ThreadedRuntime, operations: Operations, connection: Connection, clock: HandClock
+) -> None:
+    system.gate.hold("BTC", "flatten", GateLevel.REDUCE_ONLY)
+    operations.remove({"asset": "BTC"}, connection)
+    for wait_ms in (0, FLAT_FOR_MS):
+        clock.wall_ms += wait_ms
+        operations.tick()
+
+    assert traded(operations) == ["ETH"]
+    assert {reason for scope, reason in holds(system) if scope == "BTC"} == {"retired", "flatten"}
 
 
 def test_an_asset_that_is_being_removed_stays_when_it_is_added_again(
@@ -339,6 +378,7 @@ def test_status_survives_the_way_through_the_database(system: ThreadedRuntime, o
     assert (eth.leaving, eth.gate, eth.waiting_for, eth.position) == (True, "reduce-only", "no state yet", None)
     assert status.portfolio is not None
     assert (status.portfolio.cash_usd, status.portfolio.open_pnl_usd) == ("9.000000", "-0.000005")
+    assert (status.portfolio.outstanding, status.venue) == (Outstanding(), None)
     assert ("ETH", "feed.binance.ETH stale", "reduce-only") in {
         (hold.scope, hold.reason, hold.level) for hold in status.gate.holds
     }

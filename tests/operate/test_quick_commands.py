@@ -37,7 +37,17 @@ def modules_of(state_dir: Path, *arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("restart", "BTC"), ("add", "BTC"), ("remove", "BTC"), ("status", "--json"), ("status", "--heartbeat")],
+    [
+        ("restart", "BTC"),
+        ("add", "BTC"),
+        ("remove", "BTC"),
+        ("status", "--json"),
+        ("status", "--heartbeat"),
+        ("halt",),
+        ("halt", "--reason", "fills"),
+        ("resume", "--reason", "right"),
+        ("flatten",),
+    ],
     ids=" ".join,
 )
 def test_a_command_for_a_running_process_imports_neither_models_nor_venues(
@@ -46,7 +56,7 @@ def test_a_command_for_a_running_process_imports_neither_models_nor_venues(
     imported = modules_of(tmp_path, *arguments)
 
     assert {"cli", "psycopg"} <= imported
-    assert imported & (HEAVY | {"rich", "typer", "actors", "models", "venues"}) == set()
+    assert imported & (HEAVY | {"rich", "typer", "models", "venues"}) == set()
 
 
 def test_status_for_people_adds_only_what_draws_tables(tmp_path: Path) -> None:
@@ -73,7 +83,21 @@ def test_the_list_says_what_a_command_says_of_itself(command: LazyCommand) -> No
 
 @pytest.mark.parametrize(
     "line",
-    ["", "run", "restart", "restart --help", "restart BTC --timeout 3", "status --help", "add --asset", "replay x"],
+    [
+        "",
+        "run",
+        "restart",
+        "restart --help",
+        "restart BTC --timeout 3",
+        "status --help",
+        "add --asset",
+        "replay x",
+        "halt now",
+        "halt --json",
+        "resume",
+        "resume why",
+        "flatten BTC --json",
+    ],
 )
 def test_what_is_not_plain_is_left_to_the_command_line_proper(line: str) -> None:
     assert quick(line.split()) is None
@@ -161,3 +185,11 @@ def test_each_error_has_its_exit_code() -> None:
 
     assert [exit_code(error) for error in errors] == [2, 3, 4, 1]
     assert {f"{type(e).__module__}.{type(e).__name__}" for e in errors[:3]} == set(OF_ERRORS)
+
+
+def test_paper_trading_loads_nothing_that_signs_orders() -> None:
+    """The vendor's packages take seconds and megabytes."""
+    code = "import sys, cli.run; print([name for name in sys.modules if name.startswith(('eth_', 'py_clob'))])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert found.stdout.strip() == "[]"

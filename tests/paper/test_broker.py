@@ -56,6 +56,15 @@ def refusal(reports: list[BrokerReport]) -> str:
     return report.event.error
 
 
+def test_a_post_only_order_that_would_take_is_refused_and_one_that_rests_is_taken() -> None:
+    broker, market, view = PaperBroker(0, 5_000), a_market(taker_delay_ms=0), a_view()
+    for limit, rests in (("0.49", False), ("0.50", True)):
+        order = msgspec.structs.replace(an_order(limit, side="SELL", order_type="GTC", limit=limit), post_only=True)
+        broker.submit(order, market, view, NOW_MS)
+        (report,) = broker.arrive(order.id, view, NOW_MS)
+        assert isinstance(report.event, Acknowledged if rests else Rejected)
+
+
 def test_an_order_arrives_after_latency_and_taker_delay(broker: PaperBroker) -> None:
     assert broker.submit(an_order(), MARKET, a_view(), NOW_MS).due_ms == DUE_MS
 

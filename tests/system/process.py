@@ -13,15 +13,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment without our own settings, and with those given."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
+    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **environ}
+
+
 class Supervisor:
     """`python supervisor.py run` with a state folder of its own; `wait_for` reads its lines as they come."""
 
     def __init__(self, state_dir: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
         self.process = subprocess.Popen(
             [sys.executable, "supervisor.py", "run", *arguments],
             cwd=ROOT,
-            env={**clean, "FUSEBOX_STATE_DIR": str(state_dir), **(environ or {})},
+            env=environ_of(state_dir, environ or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

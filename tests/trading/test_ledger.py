@@ -86,6 +86,13 @@ def test_one_close_per_position(holding: Ledger) -> None:
         reserve(closing, an_intent("i9", action="CLOSE"), Sized(5 * MICRO, micros("0.4"), 0))
 
 
+def test_less_than_can_be_sold_does_not_keep_the_other_side_from_being_opened(holding: Ledger) -> None:
+    key, position = next(iter(holding.positions.items()))
+    dust = msgspec.structs.replace(holding, positions={key: msgspec.structs.replace(position, shares=9_999)})
+
+    assert "i9" in reserve(dust, an_intent("i9", "DOWN"), TEN_SHARES).reservations
+
+
 def test_the_other_side_is_not_opened_while_one_is_held_or_being_opened(empty: Ledger, holding: Ledger) -> None:
     other = an_intent("i9", "DOWN")
     for ledger in (holding, reserve(empty, OPEN, TEN_SHARES)):

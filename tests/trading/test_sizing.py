@@ -10,7 +10,8 @@ from core.market.market import FeeSchedule
 from core.market.views import TokenBook
 from core.trading.fees import taker_fee
 from core.trading.money import MICRO, micros, notional_usd
-from core.trading.sizing import Refusal, Sized, buy_lot, confidence, size_close, size_open
+from core.trading.orders import OrderType
+from core.trading.sizing import Refusal, Sized, buy_lot, confidence, reserve_usd, size_close, size_open
 from tests.trading.builders import CRYPTO_FEES, a_market, a_view, levels
 
 EVEN = MICRO // 2
@@ -24,6 +25,7 @@ def opened(
     cash: str = "1000",
     slippage: int = 1,
     fees: FeeSchedule | None = CRYPTO_FEES,
+    order_type: OrderType = "FOK",
 ) -> Sized | Refusal:
     return size_open(
         a_market(fees=fees),
@@ -32,6 +34,7 @@ def opened(
         trade_size_usd=micros(trade_usd),
         cash_usd=micros(cash),
         slippage_ticks=slippage,
+        order_type=order_type,
     )
 
 
@@ -50,13 +53,41 @@ def test_an_opening_order_is_sized_at_its_worst_price() -> None:
     assert (sized.shares, sized.limit_price) == (19 * MICRO, micros("0.52"))
 
 
-def test_the_reserve_covers_notional_and_worst_fee() -> None:
-    sized = opened()
+def test_the_reserve_of_a_resting_buy_covers_notional_and_worst_fee() -> None:
+    shares, limit = 19 * MICRO, micros("0.52")
+    needed = notional_usd(shares, limit) + taker_fee(shares, EVEN, CRYPTO_FEES)
 
-    assert isinstance(sized, Sized)
-    at_even_odds = taker_fee(sized.shares, EVEN, CRYPTO_FEES)
-    needed = notional_usd(sized.shares, sized.limit_price) + at_even_odds
-    assert needed <= sized.reserve_usd <= needed + 300
+    assert needed <= reserve_usd(shares, limit, MICRO // 100, CRYPTO_FEES, "GTC") <= needed + 300
+
+
+@given(
+    limit=st.integers(1, 99),
+    price=st.integers(1, 99),
+    lots=st.integers(1, 1_000),
+    rate=st.sampled_from([0.0, 0.07, 0.25]),
+    exponent=st.integers(0, 3),
+    order_type=st.sampled_from(["FOK", "FAK"]),
+)
+def test_the_reserve_covers_a_buy_that_spends_its_dollars_at_any_better_price(
+    limit: int, price: int, lots: int, rate: float, exponent: int, order_type: OrderType
+) -> None:
+    limit_price, better = limit * 10_000, min(limit, price) * 10_000
+    fees = FeeSchedule(rate, exponent)
+    shares = lots * buy_lot(limit_price, order_type)
+    dollars = shares * limit_price // MICRO
+    bought = dollars * MICRO // better
+
+    assert dollars + taker_fee(bought, better, fees) <= reserve_usd(shares, limit_price, 10_000, fees, order_type)
+
+
+def test_a_buy_that_may_get_its_shares_for_less_is_sized_as_ever_while_there_is_cash() -> None:
+    taking, resting = opened(), opened(order_type="GTC")
+
+    assert isinstance(taking, Sized)
+    assert isinstance(resting, Sized)
+    assert (taking.shares, taking.limit_price) == (19 * MICRO, micros("0.52"))
+    assert taking.reserve_usd == pytest.approx(19 * 520_000 * (1 + 0.07 * 0.99), rel=1e-4)
+    assert resting.reserve_usd < taking.reserve_usd
 
 
 def test_cash_bounds_the_size_fee_included() -> None:

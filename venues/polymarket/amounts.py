@@ -26,6 +26,9 @@ ROUNDING = {
 }
 """By tick size in 1e-6, as py-clob-client-v2 1.2.1 has them."""
 
+MARKET_SELL_STEP_USD = 100
+"""The venue takes at most four decimals of a FOK or FAK sell's dollars, whatever the tick."""
+
 
 class Amounts(msgspec.Struct, frozen=True):
     """What the order gives at most and gets at least: dollars and shares for a BUY, the reverse for a SELL."""
@@ -35,19 +38,21 @@ class Amounts(msgspec.Struct, frozen=True):
 
 
 def amounts_of(order: Order, tick_size: int) -> Amounts:
-    """Return the amounts to sign for `order` at the tick now in force, none of them rounded.
+    """Return the amounts to sign for `order` at the tick now in force.
 
     The venue reads a FOK or FAK buy as dollars to spend: below its limit it gets more shares than the order is for.
+    The least that a FOK or FAK sell takes is cut to the four decimals it may have: on a fine tick less than $0.0001
+    below its limit in all. Nothing else is rounded.
 
     Raises:
         RejectedError: when the venue would round or refuse them: off the tick, not whole hundredths of a share, or
-            (FOK and FAK buys) not whole cents. Nothing is ever rounded to fit: the cash is reserved for this order.
+            (FOK and FAK buys) not whole cents: the cash is reserved for this order.
     """
     _check_price(order, tick_size)
     _check_shares(order)
     dollars = _exact_dollars(order)
     if order.side == "SELL":
-        return Amounts(order.shares, dollars)
+        return Amounts(order.shares, dollars if order.order_type == "GTC" else _market_sell_dollars(order, dollars))
     if order.order_type != "GTC" and dollars % CENT_USD:
         raise RejectedError(
             f"order {order.id}: a {order.order_type} buy of ${decimal(dollars)} is not whole cents, "
@@ -82,6 +87,13 @@ def _check_price(order: Order, tick_size: int) -> None:
 def _check_shares(order: Order) -> None:
     if order.shares <= 0 or order.shares % LOT_SHARES:
         raise RejectedError(f"order {order.id}: {decimal(order.shares)} shares are not whole hundredths: size it again")
+
+
+def _market_sell_dollars(order: Order, dollars: int) -> int:
+    cut = dollars - dollars % MARKET_SELL_STEP_USD
+    if cut == 0:
+        raise RejectedError(f"order {order.id}: ${decimal(dollars)} is less than the venue can express: do not sell it")
+    return cut
 
 
 def _exact_dollars(order: Order) -> int:

@@ -64,6 +64,8 @@ def _key_of(answer: Answer, what: str) -> ApiKey:
     if answer.status != OK:
         error = refusal(answer)
         if isinstance(error, OrderRejectedError):
+            if error.reason is Reason.BLOCKED:  # it never came to the key
+                raise error
             raise OrderRejectedError(Reason.CREDENTIALS, f"{what}: {error.text}")
         # a key that was made unseen is derived the next time
         raise TransientError(f"{what}: {error}")

@@ -111,7 +111,7 @@ class LiveAccount:
 
     def post(self, signed: SignedOrder, hand_over: HandOver) -> Accepted:
         """See `OrderClient.post`."""
-        return self._client.post(signed, hand_over=hand_over)
+        return self._client.post(signed, post_only=signed.post_only, hand_over=hand_over)
 
     def cancel(self, order_hash: str) -> Cancellation:
         """See `OrderClient.cancel`."""

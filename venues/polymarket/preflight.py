@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from core.errors import FuseboxError
+from core.errors import FuseboxError, TransientError
 from core.market.market import Market
 from core.trading.limits import KNOWN_PROTOCOLS
 from core.trading.money import decimal
@@ -106,10 +106,16 @@ def funds_problems(cash: Balance, spender: str, needed_usd: int) -> list[Problem
 
 
 def account_problems(account: Account, wallet: Wallet, spender: str, needed_usd: int) -> list[Problem]:
-    """Ask the venue for the account and return what is wrong with it: keys, dollars, allowance. Blocks."""
+    """Ask the venue for the account and return what is wrong with it: keys, dollars, allowance. Blocks.
+
+    Raises:
+        TransientError: the venue could not be asked, or asks to wait: that says nothing about the account.
+    """
     try:
         cash = account.cash()
         account.open_orders()
+    except TransientError:
+        raise
     except FuseboxError as error:
         signer = signer_address(wallet)
         remedy = f"check that the API key belongs to {signer} and the signature type is {wallet.signature_type}"

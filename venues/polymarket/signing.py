@@ -42,6 +42,7 @@ class SignedOrder(msgspec.Struct, frozen=True):
     payload: msgspec.Raw
     amounts: Amounts
     neg_risk: bool = False
+    post_only: bool = False
 
     def __repr__(self) -> str:
         return f"SignedOrder({self.order_id}, {self.order_hash}, {self.order_type}, version {self.version})"
@@ -108,7 +109,14 @@ class OrderSigner:
         signed = self._format.signed(order, amounts, terms, salt, self._now_ms())
         payload = msgspec.Raw(msgspec.json.encode(signed.payload))
         return SignedOrder(
-            order.id, signed.order_hash, order.order_type, self.version, payload, amounts, terms.neg_risk
+            order.id,
+            signed.order_hash,
+            order.order_type,
+            self.version,
+            payload,
+            amounts,
+            terms.neg_risk,
+            order.post_only,
         )
 
     def hash_again(self, signed: SignedOrder) -> str:

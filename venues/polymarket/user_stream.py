@@ -73,7 +73,7 @@ class UserStream:
             (self._subscription,),
             _decoded,
             now_ms,
-            timings or StreamTimings(silence_s=silence_s, ping_every_s=USER_PING_S),
+            timings or StreamTimings(silence_s=silence_s, ping_every_s=min(USER_PING_S, silence_s / 3)),
             random=random,
             expects=expects,
         )

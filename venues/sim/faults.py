@@ -89,11 +89,17 @@ def decode_plan(text: bytes | str) -> FaultPlan:
 
 
 def default_plan(seed: int, scale: float = 1.0) -> FaultPlan:
-    """Return a plan with something of everything, durations multiplied by `scale` (a window's seconds over 900)."""
+    """Return a plan with something of everything, durations multiplied by `scale` (a window's seconds over 900).
 
-    def rule(kind: Kind, probability: float, duration_s: float = 0.0, post_only_s: float = 0.0) -> FaultRule:
-        duration_ms, post_only_ms = round(duration_s * 1000 * scale), round(post_only_s * 1000 * scale)
-        return FaultRule(kind=kind, probability=probability, duration_ms=duration_ms, post_only_ms=post_only_ms)
+    Restarts of the matching engine are few in all: each keeps everybody out for minutes, and a busy client would bring
+    about the next one as soon as it is back.
+    """
+
+    def rule(
+        kind: Kind, probability: float, duration_s: float = 0.0, post_only_s: float = 0.0, limit: int | None = None
+    ) -> FaultRule:
+        durations_ms = round(duration_s * 1000 * scale), round(post_only_s * 1000 * scale)
+        return FaultRule(kind, probability, (), *durations_ms, limit=limit)
 
     return FaultPlan(
         seed,
@@ -111,7 +117,7 @@ def default_plan(seed: int, scale: float = 1.0) -> FaultPlan:
             rule("tick_change", 0.1, 60),
             rule("late_resolution", 0.2, 120),
             rule("no_market_resolved", 0.3),
-            rule("engine_restart", 0.002, 90, post_only_s=120),
+            rule("engine_restart", 0.002, 90, post_only_s=120, limit=3),
             FaultRule(kind="accept_then_timeout", probability=0.02, duration_ms=6_000),
             FaultRule(kind="rate_limited", probability=0.005, duration_ms=1_000),
             FaultRule(kind="forbidden", probability=0.001),

@@ -151,6 +151,8 @@ class Engine:
         shown = []
         for key in reversed(self._state.trades_of.get(owner, [])):
             made = self._state.trades[key].made
+            if after_s is not None and made.at_ms < after_s * 1000:
+                break  # all the others are older still
             accounts = {made.taker_account, *(maker.account for maker in made.makers)}
             tokens = {made.token_id, *(maker.token_id for maker in made.makers)}
             wanted = (
@@ -159,7 +161,6 @@ class Engine:
                 and condition_id in {None, made.condition_id}
                 and (token_id is None or token_id in tokens)
                 and (before_s is None or made.at_ms < before_s * 1000)
-                and (after_s is None or made.at_ms >= after_s * 1000)
             )
             if wanted:
                 shown.append(trade_state(self._state.trades[key], owner))

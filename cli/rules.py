@@ -1,0 +1,50 @@
+"""What the settings of a run come to: the rules that its actors are handed."""
+
+from actors.addresses import paper_beside
+from actors.market import MarketRules
+from actors.portfolio import Sizing
+from actors.watchdog import WatchdogLimits
+from cli.wiring import Beside, Rules
+from config.settings import Settings
+from core.trading.limits import OpenLimits
+from core.trading.money import micros
+from storage.queries import Session
+
+
+def rules_of(settings: Settings, session: Session, beside: Session | None, starting_cash_usd: int) -> Rules:
+    """Return the rules of a session that starts with `starting_cash_usd` (1e-6), with a paper one beside it or none."""
+    stale_s = settings.book_stale_after_s
+    exit_s = settings.exit_seconds_before_close
+    return Rules(
+        assets=settings.assets,
+        window_s=settings.window_s,
+        session_id=session.id,
+        starting_cash_usd=starting_cash_usd,
+        sizing=Sizing(
+            trade_size_usd=settings.trade_size,
+            slippage_ticks=settings.max_slippage_ticks,
+            order_type=settings.order_type,
+            exit_max_discount=settings.exit_max_discount,
+            limits=OpenLimits(min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale),
+        ),
+        market=MarketRules(
+            grid_ms=settings.decision_grid_ms,
+            book_stale_s=stale_s,
+            flow_stale_s=settings.flow_stale_after_s,
+            sample_actions=settings.sample_actions,
+            learn=settings.learns,
+        ),
+        watchdog=WatchdogLimits(
+            book_stale_s=stale_s,
+            flow_stale_s=settings.flow_stale_after_s,
+            exit_before_s=exit_s or None,
+            hold_to_settlement=settings.hold_to_settlement,
+        ),
+        paper_latency_ms=settings.paper_latency_ms,
+        paper_book_age_ms=round(stale_s / settings.scale * 1000),
+        beside=None if beside is None else _beside(beside),
+    )
+
+
+def _beside(session: Session) -> Beside:
+    return Beside(paper_beside(session.id), micros(str(session.config["starting_cash_usd"])))

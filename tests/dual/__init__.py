@@ -1,0 +1,1 @@
+"""A paper session beside the live one: `run --mode dual`."""

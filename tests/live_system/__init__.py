@@ -1,0 +1,1 @@
+"""Live trading as processes: the program, a real PostgreSQL, and the exchange that fights back."""
