@@ -12,6 +12,7 @@ from core.errors import RejectedError, TransientError
 from core.runtime.address import OUTSIDE, Address
 from core.runtime.cell import Cell
 from core.runtime.clock import Clock, SystemClock
+from core.runtime.first_use import prepare_types
 from core.runtime.gate import GateCell
 from core.runtime.host import Host
 from core.runtime.message import StreamEnded, StreamItem, WorkDone, WorkFailed
@@ -53,6 +54,7 @@ class ThreadedRuntime(ActorSystem):
         lane_width: Mapping[str, int] | None = None,
         hung_limit: int = HUNG_LIMIT,
     ) -> None:
+        prepare_types()
         super().__init__(clock or SystemClock(), seed=seed, lease_epoch=lease_epoch, gate=gate, saved=saved)
         self._scheduler = Scheduler(lambda error: self.fail(f"the scheduler failed: {error!r}"))
         self._lanes: dict[str, Lane] = {}
