@@ -97,6 +97,8 @@ class Services(msgspec.Struct, frozen=True):
     journal: Journal | None = None
     trading: Trading | None = None
     """None: on paper."""
+    learner: Callable[[Context], Actor] | None = None
+    """What stands at the learner's address; None: the learner."""
 
 
 def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Services) -> None:
@@ -133,7 +135,8 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
     add(addresses.WATCHDOG, watchdog_of(rules.assets, rules, log))
     add(
         addresses.LEARNER,
-        lambda context: LearnerActor(context, services.load_weights, services.weights_source, markets),
+        services.learner
+        or (lambda context: LearnerActor(context, services.load_weights, services.weights_source, markets)),
     )
     add(addresses.DISCOVERY, discovery_of(rules.assets, rules, venues, log))
     for asset in rules.assets:
