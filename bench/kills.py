@@ -2,10 +2,12 @@
 
     python -m bench.kills --kills 100 --seed 1
     python -m bench.kills --kills 100 --seed 1 --mode live      real orders, on an exchange that fights back
+    python -m bench.kills --kills 40 --mode live --order-type GTC --slippage-ticks 0      orders that rest
 
 After each kill the database and the journal are opened and held against the portfolio's last checkpoint, to the
 micro-dollar; then the process is started again on the same state folder. In live mode the exchange's own ledger is the
-third party each time, and in the end, with nothing in flight any more, all of it must be the same.
+third party each time, and in the end, with nothing in flight any more and every winner paid, all of it must be the
+same.
 """
 
 import argparse
@@ -75,12 +77,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=("paper", "live"), default="paper")
     parser.add_argument("--faults", default="default", help="live: the exchange's fault plan, empty for none")
+    parser.add_argument("--order-type", choices=("FAK", "FOK", "GTC"), default="FAK")
+    parser.add_argument("--slippage-ticks", type=int, help="0 and GTC: what is not there at the touch rests")
     parser.add_argument("--longest-s", type=float, default=9.0, help="latest moment of a kill after the start")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     state_dir = Path(tempfile.mkdtemp(prefix="fusebox-kills-"))
     live = arguments.mode == "live"
-    environ = {"FUSEBOX_EXCHANGE_FAULTS": arguments.faults, **live_environ(arguments.seed)} if live else {}
+    environ = {"FUSEBOX_ORDER_TYPE": arguments.order_type}
+    if arguments.slippage_ticks is not None:
+        environ["FUSEBOX_MAX_SLIPPAGE_TICKS"] = str(arguments.slippage_ticks)
+    if live:
+        environ |= {"FUSEBOX_EXCHANGE_FAULTS": arguments.faults, **live_environ(arguments.seed)}
     run = ("run", "--window-s", "20", "--mode", arguments.mode)
     standing, ready_s, faults = Standing(), [], []
     for number in range(1, arguments.kills + 1):
@@ -188,11 +196,12 @@ def _come_to_rest(state_dir: Path, run: tuple[str, ...], environ: Mapping[str, s
         with psycopg.connect(server.start(), autocommit=True) as connection:
             deadline_s = time.monotonic() + AT_REST_WITHIN_S
             halted = False
-            while time.monotonic() < deadline_s:
+            while time.monotonic() < deadline_s and process.poll() is None:
                 pause.wait(2.0)
                 halted = halted or _told(state_dir, "halt", "--reason", "ledgers are compared")
                 if halted and not differences(*_both(connection, state_dir), at_rest=True):
                     break
+            running = differences(*_both(connection, state_dir), at_rest=True)
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             reader.join(10)
@@ -202,7 +211,10 @@ def _come_to_rest(state_dir: Path, run: tuple[str, ...], environ: Mapping[str, s
         server.stop()
     print(f"orders: {counted(rows.outcomes)}; {len(rows.flows)} trades with us, {len(venue.flows)} at the venue")
     print(f"cash: {rows.cash_usd} with us, {venue.cash_usd} at the venue (1e-6 USD)")
-    return differences(venue, rows, at_rest=True)
+    stopped = differences(venue, rows, at_rest=True)
+    if running != stopped:
+        print(f"while it ran: {running or 'no difference'}; after its stop: {stopped or 'no difference'}")
+    return stopped
 
 
 def _told(state_dir: Path, *command: str) -> bool:

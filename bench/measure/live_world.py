@@ -1,4 +1,7 @@
-"""Portfolio and executor trading live in virtual time, on the whole exchange, by a policy without judgement."""
+"""Portfolio and executor trading live in virtual time, on the whole exchange, by a policy without judgement.
+
+`kill` is what `kill -9` is: whatever was on its way is lost, and what is committed starts a new process.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,35 +74,57 @@ ASSETS = ("BTC", "ETH", "SOL", "XRP")
 FREE_TO_RESTART = RestartPolicy(max_restarts=10**9, backoff_s=0.01, backoff_max_s=0.05)
 DEPOSIT_USD = 1_000_000 * MICRO
 """A policy without judgement loses the spread each time; the money must last."""
+KEPT_EVERY_MS = 5_000
+"""The executor's checkpoint is as old as that when a process is killed (`cli.checkpoint_keeper`)."""
+AWAY_S = (0.5, 3.0, 12.0, 45.0, 200.0)
+"""How long nobody of ours may be there after a kill."""
 
 
 class LiveWorld:
     """Four assets' windows, one after the other, under the exchange's default faults and restarts of our actors."""
 
     def __init__(self, seed: int, order_type: OrderType, ledger: Path) -> None:
+        self._seed = seed
         self._random = Random(seed)
         self._clock = VirtualClock(START_MS + 1_000)
-        self._runtime = SteppedRuntime(self._clock, seed=seed, lease_epoch=1, work_ms=ANSWER_MS)
-        operation = Operation(
+        self._operation = Operation(
             rules=TradingRules(deposit=DEPOSIT_USD), faults=default_plan(seed, WINDOW_S / 900), ledger=ledger
         )
-        self._venue = VirtualVenue(seed, WINDOW_S, ASSETS, self._clock.now_ms, operation)
+        self._venue = self._opened_venue()
         self.tables = Tables()
         self.lines: list[str] = []
+        self.kills = 0
+        self.requests = 0
         self._order_type = order_type
         self._markets: dict[tuple[str, int], Market] = {}
         self._forced_ms: dict[str, int] = {}
         self._intents = 0
-        account = self._account(seed)
-        cash_usd = account.holdings(()).cash_usd
-        sizing = Sizing(100 * MICRO, 2, order_type, OpenLimits())
+        self._kept: tuple[int, tuple[int, bytes] | None] = (0, None)
+        account = self._account()
+        self._cash_usd = account.holdings(()).cash_usd
+        self._start(account)
+
+    def _start(self, account: LiveAccount) -> None:
+        """Begin a process of ours on what the tables and the executor's last kept checkpoint say."""
+        saved = {} if self._kept[1] is None else {addresses.EXECUTOR.name: self._kept[1]}
+        if self.tables.checkpoint is not None:
+            kept = self.tables.checkpoint
+            saved[addresses.PORTFOLIO.name] = (kept.generation, kept.payload)
+        self._runtime = SteppedRuntime(
+            self._clock, seed=self._seed + self.kills, lease_epoch=1 + self.kills, saved=saved, work_ms=ANSWER_MS
+        )
+        sizing = Sizing(100 * MICRO, 2, self._order_type, OpenLimits())
+        hashes = {row.id: row.order_hash for row in self.tables.orders.values() if row.closed_at_ms is None}
+        recorded = {order_id: order_hash for order_id, order_hash in hashes.items() if order_hash is not None}
 
         def portfolio(context: Context) -> Actor:
-            return PortfolioActor(context, SESSION, cash_usd, sizing, VENUE, self._say, live=True)
+            return PortfolioActor(context, SESSION, self._cash_usd, sizing, VENUE, self._say, live=True)
 
-        def client(saved: bytes, _of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
-            session = LiveSession(SESSION, START_MS // 1000)
-            return LiveExecutionClient(account, lambda _: _silent(), session, self._say, saved)
+        def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
+            session = LiveSession(SESSION, START_MS // 1000, recorded)
+            return LiveExecutionClient(
+                account, lambda _: _silent(), session, self._say, saved if of_this_process else b""
+            )
 
         self._add(addresses.DB_WRITER, lambda context: _Database(context, self.tables))
         self._add(addresses.DISCOVERY, lambda context: _Winners(context, self._venue))
@@ -112,6 +137,27 @@ class LiveWorld:
         self._add(addresses.EXECUTOR, lambda context: ExecutorActor(context, client, self._say))
         for address in list(self._runtime.cells):
             self._runtime.start(address)
+
+    def kill(self, away_s: float, *, venue_too: bool) -> None:
+        """Kill our process within the next half second, with the exchange if asked, and start again `away_s` later."""
+        self._runtime.run_until(self._clock.now_ms() + self._random.randrange(STEP_MS))
+        for _ in range(self._random.randrange(8)):
+            self._runtime.step(self._clock.now_ms())
+        self.kills += 1
+        self._say(f"killed for {away_s:g} s{', and the exchange' if venue_too else ''}")
+        until_ms = self._clock.now_ms() + round(away_s * 1000)
+        self._runtime = SteppedRuntime(self._clock)
+        if venue_too:
+            self._clock.advance_to(until_ms)
+            self._venue.close()
+            self._venue = self._opened_venue()
+        self._clock.advance_to(until_ms)
+        self._venue.exchange.engine.advance(until_ms)
+        self._markets.clear()
+        self._start(self._account())
+
+    def _opened_venue(self) -> VirtualVenue:
+        return VirtualVenue(self._seed, WINDOW_S, ASSETS, self._clock.now_ms, self._operation)
 
     def close(self) -> None:
         """Let go of what the venue holds."""
@@ -128,11 +174,6 @@ class LiveWorld:
         """Virtual seconds since the beginning."""
         return (self._clock.now_ms() - START_MS) / 1000
 
-    @property
-    def requests(self) -> int:
-        """Requests that the exchange was asked, answered or not."""
-        return self._connections.asked
-
     def step(self, *, trades: bool = True) -> None:
         """Let half a second pass: books, wishes, what the user channel tells, and now and then a restart of ours."""
         for asset in ASSETS:
@@ -141,6 +182,9 @@ class LiveWorld:
             self._runtime.restart(self._random.choice((addresses.EXECUTOR, addresses.PORTFOLIO)))
         self._runtime.run_until(self._clock.now_ms() + STEP_MS)
         self._hear()
+        now_ms, cell = self._clock.now_ms(), self._runtime.cells[addresses.EXECUTOR]
+        if cell.saved is not None and now_ms - self._kept[0] >= KEPT_EVERY_MS:
+            self._kept = (now_ms, (cell.saved_as, cell.saved))
 
     # -- the market and the policy ------------------------------------------------------------------------------
 
@@ -205,10 +249,10 @@ class LiveWorld:
 
     # -- the venue ----------------------------------------------------------------------------------------------
 
-    def _account(self, seed: int) -> LiveAccount:
-        connections = self._connections = VirtualConnections(self._venue)
+    def _account(self) -> LiveAccount:
+        connections = VirtualConnections(self._venue, self._asked)
         now_ms = self._clock.now_ms
-        wallet = Wallet(Secret(private_key(seed)))
+        wallet = Wallet(Secret(private_key(self._seed)))
         key = Keys(connections, wallet, now_ms).api_key()
         session = Session(connections, Level2(signer_address(wallet), key, now_ms))
         self._hello = msgspec.json.encode(
@@ -229,6 +273,9 @@ class LiveWorld:
             Account(session, wallet.signature_type),
             Heartbeat(session),
         )
+
+    def _asked(self) -> None:
+        self.requests += 1
 
     def _opened(self) -> UserChannel:
         channel = UserChannel(self._venue.exchange)

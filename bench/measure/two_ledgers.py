@@ -144,8 +144,9 @@ def differences(venue: Venue, ours: Rows, *, at_rest: bool) -> list[str]:
     Args:
         venue: the exchange's side.
         ours: our side.
-        at_rest: nothing is in flight any more: then both must know the same trades, all of them final, and hold the
-            same cash. Otherwise the exchange may know more than we have heard yet, never the other way round.
+        at_rest: nothing is in flight any more: then both must know the same trades, all of them final, hold the same
+            cash, and wait for no winner: what a market still owes is in flight until both sides have booked it.
+            Otherwise the exchange may know more than we have heard yet, never the other way round.
     """
     found = [f"the venue's word was taken: {text}" for text in ours.repaired]
     for trade_id, flow in ours.flows.items():
@@ -205,6 +206,8 @@ def _unfinished(venue: Venue, ours: Rows) -> list[str]:
         found.append(f"our cash is {ours.cash_usd}, the venue's {venue.cash_usd} (1e-6 USD)")
     if venue.shares != ours.shares:
         found.append(f"we hold {ours.shares}, the venue has {venue.shares} for us")
+    elif ours.shares:  # agreed until the venue pays, which it does whether or not anybody of ours is there to hear it
+        found.append(f"{ours.shares} wait for their winner")
     return found
 
 

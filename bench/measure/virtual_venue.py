@@ -82,12 +82,12 @@ class VirtualVenue:
 
 
 class VirtualConnections(Connections):
-    """`Connections` to a virtual venue; `asked` counts requests. What takes too long was sent and is not answered."""
+    """`Connections` to a virtual venue; `asked` hears of each request. What takes too long was sent, not answered."""
 
-    def __init__(self, venue: VirtualVenue) -> None:
+    def __init__(self, venue: VirtualVenue, asked: Callable[[], None]) -> None:
         super().__init__("http://127.0.0.1:1")
         self._venue = venue
-        self.asked = 0
+        self._asked = asked
 
     def warm(self, count: int = 1) -> None:
         """Nothing is needed."""
@@ -101,7 +101,7 @@ class VirtualConnections(Connections):
         hand_over: HandOver | None = None,
     ) -> Answer:
         """See `Connections.request`."""
-        self.asked += 1
+        self._asked()
         sequence = 0 if hand_over is None else hand_over(lambda _: None)
         if sequence is None:
             raise GateRefusedError("the gate is shut, nothing was sent")

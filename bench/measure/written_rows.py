@@ -5,7 +5,16 @@ from collections import Counter
 from actors.portfolio_state import PortfolioState
 from bench.measure.two_ledgers import Rows, by_trade
 from core.market.market import Side
-from core.records import FillRecord, HealthEventRecord, IntentRecord, OrderRecord, PositionRecord, Record, TradeRecord
+from core.records import (
+    CheckpointRecord,
+    FillRecord,
+    HealthEventRecord,
+    IntentRecord,
+    OrderRecord,
+    PositionRecord,
+    Record,
+    TradeRecord,
+)
 from core.trading.orders import Fill
 
 
@@ -19,6 +28,8 @@ class Tables:
         self.positions: dict[tuple[str, Side], PositionRecord] = {}
         self.trades: dict[str, TradeRecord] = {}
         self.events: list[HealthEventRecord] = []
+        self.checkpoint: CheckpointRecord | None = None
+        """The portfolio's newest: nobody else's are written along with rows."""
 
     def write(self, rows: tuple[Record, ...]) -> None:
         """Write rows as `storage.writer` does."""
@@ -40,6 +51,8 @@ class Tables:
                     self.trades[row.id] = row
                 case HealthEventRecord():
                     self.events.append(row)
+                case CheckpointRecord():
+                    self.checkpoint = row
 
     def rows(self, state: PortfolioState) -> Rows:
         """Return our side of the comparison."""

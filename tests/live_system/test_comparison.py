@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bench.measure.live_world import LiveWorld
+from bench.measure.live_world import WINDOW_S, LiveWorld
 from bench.measure.two_ledgers import Rows, Venue, differences, read_venue
+from core.trading.orders import OrderType
 
 ORDERS = 40
 QUIET_S = 300
+KILLS = [(0.5, True), (12.0, False), (3.0, True), (45.0, True), (0.5, False), (200.0, True)]
+"""How long nobody of ours is there, and whether the exchange dies with us."""
+KILLED_AFTER_STEPS = 37
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,45 @@ def test_an_order_left_open_or_taken_without_a_row_is_found(ledgers: tuple[Venue
     assert "order i1.o has not ended" in differences(venue, replace(rows, open_orders=("i1.o",)), at_rest=True)
     strange = replace(venue, orders=venue.orders | {"0x1": "BUY"})
     assert "BUY 0x1 is at the venue, no row of ours has it" in differences(strange, rows, at_rest=False)
+
+
+def test_what_waits_for_its_winner_is_not_at_rest_and_is_booked_by_the_next_process(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    world = LiveWorld(4, "GTC", file)
+
+    def found(*, at_rest: bool = True) -> list[str]:
+        return differences(read_venue(file), world.tables.rows(world.state), at_rest=at_rest)
+
+    def only_winners_are_missing() -> bool:
+        return all("wait for their winner" in text for text in found())
+
+    while not (world.state.ledger.positions and only_winners_are_missing()):
+        world.step(trades=not world.state.ledger.positions)
+    assert found() != []  # a stop now, and the venue pays before anybody of ours can hear of it
+    world.kill(3 * WINDOW_S, venue_too=False)
+    assert found(at_rest=False) == []
+    assert any("our cash is" in text for text in found())
+    until_s = world.now_s + WINDOW_S
+    while world.now_s < until_s:
+        world.step(trades=False)
+    world.close()
+    assert found() == []
+
+
+@pytest.mark.parametrize("order_type", ["GTC", "FAK"])
+def test_kills_at_any_moment_leave_no_difference(tmp_path: Path, order_type: OrderType) -> None:
+    file = tmp_path / "ledger.jsonl"
+    world = LiveWorld(5, order_type, file)
+    for away_s, venue_too in KILLS:
+        for _ in range(KILLED_AFTER_STEPS):
+            world.step()
+        world.kill(away_s, venue_too=venue_too)
+        assert differences(read_venue(file), world.tables.rows(world.state), at_rest=False) == []
+    until_s = world.now_s + QUIET_S
+    while world.now_s < until_s:
+        world.step(trades=False)
+    world.close()
+    assert differences(read_venue(file), world.tables.rows(world.state), at_rest=True) == []
 
 
 def test_taking_the_venues_word_for_our_cash_counts_as_a_difference(ledgers: tuple[Venue, Rows]) -> None:
