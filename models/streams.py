@@ -58,3 +58,6 @@ def clear_streams_when_thread_ends() -> None:
 
 INFERENCE = SharedStream()
 """The stream of every policy in the process: one decision at a time, a few hundred microseconds each."""
+
+LEARNING = SharedStream()
+"""The stream of every update in the process, apart from `INFERENCE`: decisions go on while one runs."""
