@@ -28,7 +28,22 @@ class ModelState(msgspec.Struct, frozen=True):
 
     `given_sha256` is the checksum of the weights that the settings named when this line of generations began; it goes
     on from generation to generation, so that a start can tell a new file from one it has already learnt from.
+    `training` is what a learner goes on from beside the weights (`models.ppo.state.TrainingState.to_bytes`), `buffer`
+    the transitions it has not learnt from yet (`models.ppo.trajectory.Trajectories.dump`); None where nobody learnt.
     """
+
+    weights: bytes
+    weights_sha256: str
+    source: str
+    version: int
+    given_sha256: str
+    parent_sha256: str | None = None
+    training: bytes | None = None
+    buffer: bytes | None = None
+
+
+class _ModelState1(msgspec.Struct, frozen=True):
+    """Schema version 1, before there was a learner."""
 
     weights: bytes
     weights_sha256: str
@@ -38,12 +53,23 @@ class ModelState(msgspec.Struct, frozen=True):
     parent_sha256: str | None = None
 
 
-MODEL = StateFormat(1, ModelState)
+def _from_1(payload: bytes) -> bytes:
+    older = msgspec.msgpack.decode(payload, type=_ModelState1)
+    return msgspec.msgpack.encode(ModelState(**msgspec.structs.asdict(older)))
+
+
+MODEL = StateFormat(2, ModelState, upgrades={1: _from_1})
 """The layout of a model's checkpoint; an older one that is known is upgraded, an unknown one refused by name."""
 
 
 def model_payload(
-    weights: Weights, *, source: str, given_sha256: str | None = None, parent_sha256: str | None = None
+    weights: Weights,
+    *,
+    source: str,
+    given_sha256: str | None = None,
+    parent_sha256: str | None = None,
+    training: bytes | None = None,
+    buffer: bytes | None = None,
 ) -> bytes:
     """Return the payload of a checkpoint (of schema `MODEL.version`) with these weights and their lineage.
 
@@ -52,12 +78,14 @@ def model_payload(
         source: where they come from, for people: a file's name, `untrained, seed 0`, `update 12`.
         given_sha256: of the weights this line began with; None when it is these.
         parent_sha256: of the weights they were made from, if any.
+        training: what a learner goes on from beside the weights, if one does.
+        buffer: the transitions it has not learnt from yet.
     """
     data = weights.to_bytes()
     digest = hashlib.sha256(data).hexdigest()
     return msgspec.msgpack.encode(
-        ModelState(data, digest, source, weights.version, given_sha256 or digest, parent_sha256)
-    )  # fmt: skip
+        ModelState(data, digest, source, weights.version, given_sha256 or digest, parent_sha256, training, buffer)
+    )
 
 
 def read_model(schema_version: int, payload: bytes) -> tuple[Weights, ModelState]:

@@ -13,7 +13,8 @@ from loguru import logger
 
 from core.errors import FatalError, RejectedError
 from core.market.action import Action
-from core.market.features import HISTORY_STATES
+from core.market.features import HISTORY_STATES, FeatureSchema
+from core.market.state import MarketState
 from models.fused import forward, stack
 from models.streams import INFERENCE
 from models.weights import Weights
@@ -47,6 +48,11 @@ class Policy:
         return self.weights.version
 
     @property
+    def schema(self) -> FeatureSchema:
+        """The features that the weights were trained on."""
+        return self.weights.schema
+
+    @property
     def compiled(self) -> bool:
         """Whether `warm_up` ran and found a compiler that works; without one decisions take about twice as long."""
         return self._forward is _compiled_forward and shutil.which(_COMPILER) is not None
@@ -68,6 +74,10 @@ class Policy:
             self._forward = forward
         else:
             self._forward = _compiled_forward
+
+    def decide(self, state: MarketState) -> tuple[Probabilities, float]:
+        """Return the action probabilities and the value of one state; see `evaluate`."""
+        return self.evaluate(state.features, state.history)
 
     def evaluate(
         self, features: npt.NDArray[np.float32], history: npt.NDArray[np.float32]

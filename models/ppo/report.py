@@ -8,7 +8,8 @@ class UpdateReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `entropy` is the policy's mean entropy in nats after the update, over the steps that taught it. `kl` is the mean
     divergence of the policy from the one that acted, `clip_fraction` the share of ratios outside 1 +- epsilon,
-    `first_ratio_error` the largest |ratio - 1| before the first step, over the steps that the present weights decided.
+    `first_ratio_error` the largest |ratio - 1| of the first minibatch, before anything was learnt: rounding, unless
+    stale transitions are in it.
     `explained_variance` is of the returns by the values before the update. Norms are those before clipping.
     """
 
