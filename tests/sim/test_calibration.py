@@ -79,7 +79,7 @@ def test_spreads_sizes_and_moves_are_near_the_recorded_ones(
         for side in [world.book(asset, opens, (opens + second) * 1000)]
         for shares in (side.bids[0][1], side.asks[0][1])
     ]
-    assert 75 < np.median(sizes) < 250
+    assert 180 < np.median(sizes) < 330
     book = world.book("BTC", MIDNIGHT_S, MIDNIGHT_S * 1000 + 60_000)
     assert min(len(book.bids), len(book.asks)) >= 10
 

@@ -65,8 +65,8 @@ def test_volatility_is_the_assets_own(world: World, asset: str, annual: float) -
 
 def test_winner_is_the_sign_of_the_two_means_recomputed_from_the_ticks(world: World) -> None:
     for start in range(MIDNIGHT_S, MIDNIGHT_S + 60 * 900, 900):
-        opening = [round(world.spot("BTC", s * 1000) * 1e8) for s in range(start - 59, start + 1)]
-        closing = [round(world.spot("BTC", s * 1000) * 1e8) for s in range(start + 841, start + 901)]
+        opening = [round(world.spot("BTC", s * 1000) * 1e8) for s in range(start - 60, start)]
+        closing = [round(world.spot("BTC", s * 1000) * 1e8) for s in range(start + 840, start + 900)]
         assert world.winner("BTC", start) == ("Up" if sum(closing) >= sum(opening) else "Down")
         assert world.strike("BTC", start) == pytest.approx(sum(opening) / 60 / 1e8, rel=1e-12)
 
@@ -122,7 +122,7 @@ def test_signed_flow_leads_spot_by_a_second(world: World) -> None:
     spot = np.array([world.spot("BTC", (MIDNIGHT_S + s) * 1000) for s in range(seconds + 5)])
     returns = np.diff(np.log(spot))
     lead, later = (np.corrcoef(imbalance, returns[k : k + seconds])[0, 1] for k in (1, 3))
-    assert lead > 0.12
+    assert lead > 0.06
     assert abs(later) < 0.08
     assert 8 < len(at) / seconds < 25
 

@@ -6,6 +6,7 @@ path is continuous across midnight.
 """
 
 import math
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -19,9 +20,11 @@ STEPS_PER_S = 1000 // STEP_MS
 TICK_UNIT = 100_000_000
 """Ticks of the settlement stream are integers of 1e-8 dollars, so that sums and ties are exact."""
 
-_HOURLY_SD, _BRIEF_SD, _BURST_SD = 0.35, 0.25, 0.85
+_HOURLY_SD, _BRIEF_SD, _BURST_SD = 0.60, 0.35, 0.70
 _REVERSION, _MEMORY_DAYS = 0.97, 200
-_JUMPS_PER_DAY, _JUMP_SHARE = 25.0, 0.04
+_JUMPS_PER_DAY, _JUMP_SHARE = 10.0, 0.05
+_RUSH_HOUR, _RUSH_HOURS, _RUSH = 15.0, 1.7, 1.6
+"""The American opening, in UTC: when volatility peaks, for how long (a standard deviation), and how much it adds."""
 
 
 def _mean_square() -> float:
@@ -35,6 +38,17 @@ def _mean_square() -> float:
 
 
 _MEAN_SQUARE = _mean_square()
+
+
+@lru_cache(maxsize=1)
+def _rhythm() -> Floats:
+    """Return how volatility depends on the time of day, one factor a second; their mean square is one."""
+    hours = np.arange(DAY_S) / 3600
+    away = np.abs(hours - _RUSH_HOUR)
+    away = np.minimum(away, 24 - away)
+    factor = 1 + _RUSH * np.exp(-0.5 * (away / _RUSH_HOURS) ** 2)
+    rhythm: Floats = factor / math.sqrt(float(np.square(factor).mean()))
+    return rhythm
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -78,9 +92,8 @@ def _volatility(seed: int, asset: Asset, day: int) -> Floats:
         normal_knots(_BRIEF_SD), seed, f"brief volatility {asset.ticker}", day, knots=720, points=DAY_S
     )
     bursts = interpolated(normal_knots(_BURST_SD), seed, f"bursts {asset.ticker}", day, knots=DAY_S // 3, points=DAY_S)
-    rhythm = 1 + 0.2 * np.sin((np.arange(DAY_S) / DAY_S - 8 / 24) * 2 * math.pi)
     base = asset.annual_volatility / math.sqrt(SECONDS_PER_YEAR)
-    swings: Floats = base * rhythm * np.exp(hourly + brief + bursts) / math.sqrt(_MEAN_SQUARE)
+    swings: Floats = base * _rhythm() * np.exp(hourly + brief + bursts) / math.sqrt(_MEAN_SQUARE)
     return swings
 
 

@@ -6,17 +6,22 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
-from venues.sim.world.day import DAY_S
+from venues.sim.world.day import DAY_S, STEPS_PER_S
 from venues.sim.world.noise import Floats, Ints, generator, interpolated, normal_knots
 from venues.sim.world.prices import Prices
 from venues.sim.world.variants import ASSETS, SECONDS_PER_YEAR
 
-_QUIET_RATE_PER_S, _RATE_PER_S = 7.0, 10.0
-_LEAD_MS, _LEAD_PULL = 1500, 0.16
-_ECHO_MS, _ECHO_PULL = 500, 0.12
-_HERDING = 0.10
-_LARGE_SHARE, _LARGE_FACTOR, _LARGE_PULL = 0.008, 25.0, 0.22
-_SIZE_SD = 1.1
+_QUIET_RATE_PER_S, _RATE_PER_S, _CHASE_PER_S, _MOST_CHASE = 5.0, 5.0, 5.0, 80.0
+"""Trades a second: always, for each usual volatility, for each squared usual one-second move, and the square's cap."""
+
+_LEAD_MS, _LEAD_PULL = 800, 0.30
+_ECHO_MS, _ECHO_PULL = 500, 0.24
+_HERDING = 0.12
+_SWEEP = 0.5
+"""The chance that a trade goes on with the side of the one before it: orders sweep levels and come in slices."""
+
+_LARGE_SHARE, _LARGE_FACTOR, _LARGE_PULL = 0.008, 8.0, 0.34
+_SIZE_SD = 1.8
 MINUTE_MS = 60_000
 
 
@@ -63,9 +68,11 @@ class Flow:
 
     def _make_counts(self, asset: str, day: int) -> tuple[Ints, Ints]:
         """Return trades per second of a day, and how many came before each second: ids without a gap within a day."""
-        sigma = self._prices.day(asset, day).sigma
+        path = self._prices.day(asset, day)
         usual = ASSETS[asset].annual_volatility / math.sqrt(SECONDS_PER_YEAR)
-        rate = _QUIET_RATE_PER_S + _RATE_PER_S * sigma / usual
+        seconds = np.append(path.spot_usd[::STEPS_PER_S], path.spot_usd[-1])
+        moves = np.minimum(np.square(np.diff(np.log(seconds)) / usual), _MOST_CHASE)
+        rate = _QUIET_RATE_PER_S + _RATE_PER_S * path.sigma / usual + _CHASE_PER_S * moves
         counts = generator(self._seed, f"trade counts {asset}", day).poisson(rate)
         return counts, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
@@ -80,6 +87,7 @@ class Flow:
 
         large = rng.random(n) < _LARGE_SHARE
         buys = rng.random(n) < self._buy_probability(asset, minute, t_ms, large)
+        buys = buys[np.maximum.accumulate(np.where(rng.random(n) < _SWEEP, 0, np.arange(n)))]
         spec = ASSETS[asset]
         spot = self._prices.spots(asset, t_ms)
         bid = np.floor(spot / spec.tick_usd) * spec.tick_usd
@@ -96,11 +104,11 @@ class Flow:
     def _buy_probability(
         self, asset: str, minute: int, t_ms: Ints, large: np.ndarray[tuple[int], np.dtype[np.bool_]]
     ) -> Floats:
-        """Flow leads spot by about a second and a half, echoes its last half second, and herds for no reason."""
+        """Flow leads spot by less than a second, echoes its last half second, and herds for no reason."""
         sigma = math.sqrt(self._prices.variance(asset, minute * 60, minute * 60 + 60) / 60)
         ahead = self._prices.returns(asset, t_ms, _LEAD_MS) / (sigma * math.sqrt(_LEAD_MS / 1000))
         behind = -self._prices.returns(asset, t_ms, -_ECHO_MS) / (sigma * math.sqrt(_ECHO_MS / 1000))
-        herd = interpolated(normal_knots(1.0), self._seed, f"herding {asset}", minute, knots=20, points=600)
+        herd = interpolated(normal_knots(1.0), self._seed, f"herding {asset}", minute, knots=8, points=600)
         herding = herd[(t_ms - minute * MINUTE_MS) // 100]
         pull = np.where(large, _LARGE_PULL, _LEAD_PULL)
         tilt = pull * np.tanh(ahead) + _ECHO_PULL * np.tanh(behind) + _HERDING * np.tanh(herding)

@@ -10,8 +10,14 @@ from venues.sim.world.noise import Floats, Ints, scrambled
 MILLI = 1000
 """Prices are integers of 1e-3 here: the finest tick."""
 
-_UNIT_MEDIAN, _EDGE_MEDIAN, _NEAR_EDGE_MEDIAN = 150.0, 9000.0, 700.0
-_SIZE_SD = 0.55
+_MEDIANS = np.array([195.0, 530.0, 690.0, 810.0, 870.0])
+_SIZE_SDS = np.array([1.45, 0.95, 0.80, 0.65, 0.60])
+"""Shares on the best level, the second, ... the fifth and all beyond: medians, and spreads of their logarithms."""
+
+_THIN_SIDE, _THICK_SIDE = 1.25, 0.75
+"""Sizes fall further below the median than they rise above it, in logarithms: what is at the touch is being eaten."""
+
+_EDGE_FACTOR, _EDGE_WIDTH = 10.0, 0.015
 _NEAR_LEVELS = 3
 _LEAST_SHARES = 5.0
 
@@ -30,12 +36,11 @@ def ladder(*, fine: bool) -> Ints:
 
 @lru_cache(maxsize=2)
 def _profile(*, fine: bool) -> Floats:
-    """Return the median size in shares at each level: lottery tickets and collateral pile up at the edges."""
+    """Return by how much more rests at each level: lottery tickets and collateral pile up at the edges."""
     levels = ladder(fine=fine) / MILLI
     edge = np.minimum(levels, 1 - levels) - 0.01
-    return (
-        _UNIT_MEDIAN + _EDGE_MEDIAN * np.exp(-np.abs(edge) / 0.008) + _NEAR_EDGE_MEDIAN * np.exp(-np.abs(edge) / 0.05)
-    )
+    factors: Floats = 1 + _EDGE_FACTOR * np.exp(-np.abs(edge) / _EDGE_WIDTH)
+    return factors
 
 
 @lru_cache(maxsize=1024)
@@ -65,6 +70,9 @@ def resting_shares(key: int, step: int, best_bid: int, best_ask: int, *, fine: b
         period = np.where(distance < _NEAR_LEVELS, 6 + 14 * pace, 60 + 180 * pace).astype(np.int64)
         epoch = ((step + (pace * 1e6).astype(np.int64)) // period).astype(np.uint64)
         chance = scrambled(own ^ (epoch * np.uint64(0xA0761D6478BD642F)))
-    spread = np.log(chance / (1 - chance)) * (_SIZE_SD * np.sqrt(3) / np.pi)
-    shares: Floats = np.round(np.maximum(_profile(fine=fine) * np.exp(spread), _LEAST_SHARES), 2)
+    depth = np.clip(distance, 0, len(_MEDIANS) - 1)
+    spread = np.log(chance / (1 - chance)) * (_SIZE_SDS[depth] * (np.sqrt(3) / np.pi))
+    spread *= np.where(spread < 0, _THIN_SIDE, _THICK_SIDE)
+    usual = _profile(fine=fine) * _MEDIANS[depth]
+    shares: Floats = np.round(np.maximum(usual * np.exp(spread), _LEAST_SHARES), 2)
     return shares

@@ -12,6 +12,9 @@ from venues.sim.world.variants import ASSETS
 _DAYS_KEPT = 9
 """Four assets on both sides of a midnight, and one look into the past."""
 
+TICK_DELAY_S = 1
+"""The settlement stream trails the fast venue: the tick stamped s is the spot of s - 1."""
+
 
 class Prices:
     """The price paths of every asset under one seed."""
@@ -50,13 +53,12 @@ class Prices:
 
     def ticks(self, asset: str, from_s: int, to_s: int) -> Ints:
         """Return the settlement ticks (integers of 1e-8 dollars) of the seconds in `[from_s, to_s)`."""
-        return np.concatenate(
-            [np.diff(day.tick_sums[low : high + 1]) for day, low, high in self._days(asset, from_s, to_s)]
-        )
+        days = self._days(asset, from_s - TICK_DELAY_S, to_s - TICK_DELAY_S)
+        return np.concatenate([np.diff(day.tick_sums[low : high + 1]) for day, low, high in days])
 
     def tick_sum(self, asset: str, from_s: int, to_s: int) -> int:
         """Return the sum of the settlement ticks of the seconds in `[from_s, to_s)`, in 1e-8 dollars."""
-        days = self._days(asset, from_s, to_s)
+        days = self._days(asset, from_s - TICK_DELAY_S, to_s - TICK_DELAY_S)
         return sum(int(day.tick_sums[high] - day.tick_sums[low]) for day, low, high in days)
 
     def _days(self, asset: str, from_s: int, to_s: int) -> Iterator[tuple[Day, int, int]]:

@@ -17,10 +17,19 @@ QUOTE_MS = 200
 BLOCK_STEPS = 300
 BLOCK_MS = QUOTE_MS * BLOCK_STEPS
 
+_SPREAD_STEPS = 5
+"""Makers learn of a move one after the other: the quoted value averages what they know over so many steps."""
+
 _OPINION_SD = 0.003
 _PATIENCE, _PATIENCE_NEAR_EDGE = 5.5, 0.3
 _FAST_MOVE = 0.045
-_NERVOUS_SHARE, _WIDE_SHARE = 0.5, 0.006
+_NERVOUS_SHARE = 0.5
+_WIDE_SHARES = (0.010, 0.0028, 0.0010, 0.0004)
+"""Chances that makers, for no reason, leave one level empty at a step, two, three or four."""
+
+_WIDE_STEPS = 4
+_FINE_WIDE_SHARE, _FINE_GAP, _FINE_WIDE_STEPS = 0.030, 9, 25
+"""The chance of a gap between tenths of a cent, how many levels it has at most, and how many steps it stays."""
 _FINE_BEYOND = 0.965
 _TRADES_PER_S, _INFORMED, _MEDIAN_SHARES, _SHARES_SD = 0.8, 0.35, 14.0, 1.1
 
@@ -80,7 +89,10 @@ class Quoting:
     def _make_block(self, market: Listing, block: int) -> Block:
         first = block * BLOCK_STEPS
         t_ms = (first + np.arange(BLOCK_STEPS, dtype=np.int64)) * QUOTE_MS
-        values = self._valuation.values(market, self.known_ms(market.asset, t_ms))
+        known_ms = self.known_ms(market.asset, t_ms)
+        earlier = known_ms[0] - QUOTE_MS * np.arange(_SPREAD_STEPS - 1, 0, -1)
+        values = self._valuation.values(market, np.concatenate([earlier, known_ms]))
+        values = np.convolve(values, np.full(_SPREAD_STEPS, 1 / _SPREAD_STEPS), "valid")
         doubt = 4 * values * (1 - values)
         noise = interpolated(
             normal_knots(_OPINION_SD),
@@ -105,8 +117,10 @@ def _touches(quoted: Floats, fine: list[bool], rng: np.random.Generator) -> tupl
     second_ago = np.concatenate([np.repeat(quoted[0], 5), quoted[:-5]])
     nervous = np.abs(quoted - second_ago) > _FAST_MOVE
     wide = rng.random(len(quoted))
-    extra = np.where(nervous & (wide < _NERVOUS_SHARE), 1 + (wide < _NERVOUS_SHARE / 2), 0)
-    extra += np.where(wide > 1 - _WIDE_SHARE, 2, 0)
+    extra = np.where(nervous & (wide < _NERVOUS_SHARE), 1 + (wide < _NERVOUS_SHARE / 6), 0)
+    extra += sum((wide > 1 - share).astype(np.int64) for share in _WIDE_SHARES)
+    gaps = np.array(fine) & (np.abs(quoted - 0.5) > _FINE_BEYOND - 0.5) & (wide < _FINE_WIDE_SHARE)
+    extra += np.where(gaps, 1 + wide / _FINE_WIDE_SHARE * _FINE_GAP, 0).astype(np.int64)
     bids: list[int] = []
     asks: list[int] = []
     values = (quoted * MILLI).tolist()
@@ -125,7 +139,7 @@ def _touches(quoted: Floats, fine: list[bool], rng: np.random.Generator) -> tupl
             if extra[i]:
                 below = int(extra[i]) // 2
                 bid, ask = max(bid - below, 0), min(ask + int(extra[i]) - below, len(levels) - 1)
-                hold_until = i + 4
+                hold_until = i + (_FINE_WIDE_STEPS if gaps[i] else _WIDE_STEPS)
         bids.append(bid)
         asks.append(ask)
     return bids, asks

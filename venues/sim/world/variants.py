@@ -20,7 +20,7 @@ class Asset(msgspec.Struct, frozen=True):
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One world: the age, in seconds, of the spot price that the slow venue's makers quote from, and the fee rate."""
+    """One world: the age, in seconds, of the newest spot price the slow venue's makers quote from, and the fee rate."""
 
     name: str
     lag_low_s: float
@@ -29,13 +29,13 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 ASSETS = {
-    "BTC": Asset("BTC", "Bitcoin", 92_000.0, 0.45, 0.90, 0.1, 2, 3, 900.0),
-    "ETH": Asset("ETH", "Ethereum", 3_100.0, 0.60, 0.85, 0.01, 2, 3, 600.0),
-    "SOL": Asset("SOL", "Solana", 145.0, 0.75, 0.80, 0.01, 4, 2, 400.0),
-    "XRP": Asset("XRP", "XRP", 2.20, 0.70, 0.75, 0.0001, 4, 1, 300.0),
+    "BTC": Asset("BTC", "Bitcoin", 92_000.0, 0.45, 0.90, 0.1, 2, 3, 1_800.0),
+    "ETH": Asset("ETH", "Ethereum", 3_100.0, 0.60, 0.85, 0.01, 2, 3, 1_200.0),
+    "SOL": Asset("SOL", "Solana", 145.0, 0.75, 0.80, 0.01, 4, 2, 800.0),
+    "XRP": Asset("XRP", "XRP", 2.20, 0.70, 0.75, 0.0001, 4, 1, 600.0),
 }
 
 VARIANTS = {
-    "today": Variant("today", 0.6, 1.2),
-    "lagged": Variant("lagged", 4.6, 6.4),
+    "today": Variant("today", 0.0, 0.4),
+    "lagged": Variant("lagged", 4.2, 6.0),
 }
