@@ -4,20 +4,21 @@ It fuses both venues' views into features on a fixed grid, keeps the last states
 With a paper account beside the live one it is still one decision: seen from the live account, proposed to each.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
-import numpy as np
 
 from actors import addresses
 from actors.addresses import Account
-from actors.market_features import Fused, fuse
+from actors.market_features import Fused, Heard, fuse
 from actors.market_status import Known, asset_status
 from core.errors import FuseboxError, RejectedError
-from core.market.features import FeatureHistory
+from core.market.features import FUSED_FEATURES, SCHEMAS, FeatureHistory, FeatureSchema
 from core.market.market import Market
+from core.market.state import MarketState
 from core.market.views import BookView, FlowView
 from core.messages import (
     BookPublished,
@@ -40,6 +41,7 @@ from core.runtime.address import Address
 from core.runtime.context import Context
 from core.runtime.message import WorkDone, WorkFailed
 from core.trading.decisions import interpret
+from core.trading.limits import OpenLimits
 from core.trading.orders import Intent
 from models.policy import greedy, sample
 
@@ -49,13 +51,22 @@ ASK_AGAIN_S = 5.0
 TELL_WAIT_MS = 5_000
 """An asset that has not decided for this long says why, once."""
 WARMING_UP = "policy is warming up"
+BASIS_WEIGHT = 0.05
+"""Of a new price of the settlement stream in the mean distance between it and the fast venue."""
+BASIS_CHECKS_MS = 10_000
+"""The two prices are compared when the fast venue's is not older than this."""
 
 
 class Policy(Protocol):
     """What decides: probabilities of HOLD, BUY and SELL, and the value of the state."""
 
-    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:
-        """Return (probabilities, value) for features (18,) and history (5, 18), float32."""
+    @property
+    def schema(self) -> FeatureSchema:
+        """The features it wants to see."""
+        ...
+
+    def decide(self, state: MarketState) -> tuple[tuple[float, ...], float]:
+        """Return (probabilities, value) of one state, whose features (n,) and history (5, n) are of that schema."""
         ...
 
 
@@ -68,6 +79,8 @@ class MarketRules(msgspec.Struct, frozen=True):
     sample_actions: bool
     learn: bool = True
     """Whether the learner is told of each step."""
+    limits: OpenLimits = OpenLimits()
+    """What the portfolio will ask of an opening: a policy may know it beforehand."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -78,6 +91,9 @@ class Saved(msgspec.Struct, frozen=True):
     history: bytes
     prices: tuple[float, ...]
     decisions: int
+    features: int = 18
+    """Features per state in `history`."""
+    basis: float = 0.0
 
 
 class MarketActor(Actor):
@@ -107,7 +123,9 @@ class MarketActor(Actor):
         self._strikes: dict[str, float] = {}
         self._flow: FlowView | None = None
         self._condition_id: str | None = None
-        self._history = FeatureHistory()
+        self._schema = FUSED_FEATURES
+        self._history = FeatureHistory(self._schema.size)
+        self._basis = 0.0
         self._prices: deque[float] = deque(maxlen=PRICES_KEPT)
         self._decisions = 0
         self._waits_since_ms: int | None = None
@@ -140,15 +158,32 @@ class MarketActor(Actor):
                 weights = message.weights
                 self.context.work("policy", lambda: self._make_policy(weights), lane="policy")
             case WorkDone(key="policy", value=policy):
-                self._policy = policy  # type: ignore[assignment]
+                self._take(policy)  # type: ignore[arg-type]
             case WorkFailed(key="policy", error=FuseboxError() as error) if self._policy is not None:
                 self._log(f"{self.context.address} keeps its weights, the new ones are of no use: {error}")
             case WorkFailed(error=error):
                 raise error
             case Tick(name="ask") if self._policy is None:
                 self._ask()
-            case SettlementPricePublished() | WeightsPublished() | Tick():
+            case SettlementPricePublished(price=price):
+                self._compare(price)
+            case WeightsPublished() | Tick():
                 pass
+
+    def _take(self, policy: Policy) -> None:
+        """Decide by another policy from now on; one that sees other features begins with an empty history."""
+        self._policy = policy
+        if policy.schema != self._schema:
+            self._schema = policy.schema
+            self._history = FeatureHistory(policy.schema.size)
+
+    def _compare(self, settlement: float) -> None:
+        """Note how far the settlement's price lies from the fast venue's mean over the same time."""
+        flow = self._flow
+        if flow is None or min(flow.mean_price, settlement) <= 0.0:
+            return
+        if self.context.clock.now_ms() - flow.received_ms <= BASIS_CHECKS_MS:
+            self._basis += BASIS_WEIGHT * (math.log(settlement / flow.mean_price) - self._basis)
 
     def _ask(self) -> None:
         me = self.context.address
@@ -176,26 +211,30 @@ class MarketActor(Actor):
         view = self._books[market.condition_id]
         held = self._held(market.condition_id, addresses.PORTFOLIO)
         try:
-            fused = fuse(market, view, self._flow, held, self._prices, at_ms)
+            fused = self._fuse(market, view, held, at_ms)
         except RejectedError as error:  # a number that is not finite costs its own step: no decision, no crash
             self._wait(market, None, [str(error)], at_ms)
             return
         self._prices.append(fused.up_price / 1e6)
         self._history.push(fused.features)
-        history = self._history.array()
+        state = msgspec.structs.replace(fused.state, history=self._history.array())
         if self._policy is None:
             self._wait(market, fused, [], at_ms)
             self._save(at_ms)
             return
-        probabilities, value = self._policy.evaluate(fused.features, history)
+        probabilities, value = self._policy.decide(state)
         action = sample(probabilities, self.context.rng) if self._rules.sample_actions else greedy(probabilities)
         self._decisions += 1
         self._waits_no_more()
         for account in self._accounts:
             self._act(account, market, view, action, probabilities, fused, at_ms)
-        self._record(market, fused.features, history, action, probabilities, value, at_ms)
+        self._record(market, state, fused.equity_usd, held, action, probabilities, value)
         self._show(market, fused, probabilities, action, None, at_ms)
         self._save(at_ms)
+
+    def _fuse(self, market: Market, view: BookView, held: PositionPublished | None, at_ms: int) -> Fused:
+        heard = Heard(self._strikes.get(market.condition_id), held, self._prices, self._basis)
+        return fuse(market, view, self._flow, heard, at_ms, schema=self._schema, limits=self._rules.limits)
 
     def _held(self, condition_id: str, portfolio: Address) -> PositionPublished | None:
         return self._positions.get(condition_id, {}).get(portfolio)
@@ -236,20 +275,32 @@ class MarketActor(Actor):
     def _record(
         self,
         market: Market,
-        features: np.ndarray,
-        history: np.ndarray,
+        state: MarketState,
+        equity_usd: int,
+        held: PositionPublished | None,
         action: int,
         probabilities: tuple[float, ...],
         value: float,
-        at_ms: int,
     ) -> None:
         """Tell the learner one step; `done` marks the last one before the window closes."""
         if not self._rules.learn:
             return
-        done = at_ms + self._rules.grid_ms >= market.window.closes_at_s * 1000
-        log_prob = float(np.log(max(probabilities[action], 1e-12)))
+        forced = held is not None and held.forced
         transition = TransitionRecorded(
-            self.asset, market.condition_id, at_ms, features, history, action, log_prob, value, done
+            self.asset,
+            market.condition_id,
+            state.at_ms,
+            state.features,
+            state.history,
+            action,
+            log_prob=math.log(max(probabilities[action], 1e-12)),
+            value=value,
+            done=state.at_ms + self._rules.grid_ms >= market.window.closes_at_s * 1000,
+            version=self._version,
+            equity_usd=equity_usd,
+            held=held is not None and (held.busy or held.position is not None),
+            free=not state.busy and not forced,
+            forced=forced,
         )
         self.context.tell(addresses.LEARNER, transition)
 
@@ -333,7 +384,15 @@ class MarketActor(Actor):
     # -- checkpoint ---------------------------------------------------------------------------------------------
 
     def _save(self, at_ms: int) -> None:
-        saved = Saved(self._condition_id, at_ms, self._history.dump(), tuple(self._prices), self._decisions)
+        saved = Saved(
+            self._condition_id,
+            at_ms,
+            self._history.dump(),
+            tuple(self._prices),
+            self._decisions,
+            self._schema.size,
+            self._basis,
+        )
         self.context.save(msgspec.msgpack.encode(saved))
 
     def _restore(self, state: bytes | None) -> None:
@@ -341,8 +400,11 @@ class MarketActor(Actor):
         if state is None:
             return
         saved = msgspec.msgpack.decode(state, type=Saved)
-        self._decisions = saved.decisions
+        self._decisions, self._basis = saved.decisions, saved.basis
         if 0 <= self.context.clock.now_ms() - saved.at_ms <= self._rules.grid_ms:
             self._condition_id = saved.condition_id
-            self._history.load(saved.history)
             self._prices.extend(saved.prices)
+            known = next((schema for schema in SCHEMAS.values() if schema.size == saved.features), None)
+            if known is not None:
+                self._schema, self._history = known, FeatureHistory(known.size)
+                self._history.load(saved.history)

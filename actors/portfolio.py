@@ -13,7 +13,7 @@ from actors import addresses
 from actors.exits import HELD, attempted, exit_intent, hold_event, last_exit_ms
 from actors.portfolio_booking import Booked, position_rows, reported, settled
 from actors.portfolio_sizing import Sizing, exit_step, size_of, tick_of
-from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, tallied, told
+from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, told
 from actors.portfolio_venue import HOLDINGS_EVERY_S, HoldingsCheck, event_of, repaired, text_of
 from core.errors import RejectedError
 from core.market.market import Market
@@ -35,6 +35,7 @@ from core.messages import (
     PositionPublished,
     PositionRequested,
     Tick,
+    TrajectoryEnded,
     ViewsRequested,
     WinnerKnown,
 )
@@ -81,9 +82,11 @@ class PortfolioActor(Actor):
         live: bool = False,
         executor: Address = addresses.EXECUTOR,
         alerts: bool = True,
+        learns: bool = True,
     ) -> None:
         super().__init__(context)
         self._live = live
+        self._learns = learns
         self._alerts = alerts
         self._executor = executor
         self._holdings = HoldingsCheck()
@@ -111,6 +114,10 @@ class PortfolioActor(Actor):
             self.context.tell(self._executor, MarketListed(market))
             self._publish_position(market.asset, condition_id)
             self._await_winner(condition_id)
+        for condition_id, result in self._state.results.items():
+            if condition_id not in self._state.markets:
+                key = f"winner {condition_id}"
+                self.context.timer_at(key, result.closes_at_s * 1000, Tick(key))
         if self._live:
             self._ask_holdings()
         self._show()
@@ -165,7 +172,7 @@ class PortfolioActor(Actor):
         order = order_for(intent, market, sized, self._sizing.order_type, now_ms, epoch, quote)
         self._refusal = None
         state = self._state if quote is None else attempted(self._state, intent, quote, now_ms)
-        self._state = replace(state.with_order(order, intent, market), ledger=ledger)
+        self._state = replace(state.with_result_of(market).with_order(order, intent, market), ledger=ledger)
         self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
         self.context.tell(self._executor, OrderRequested(market, intent, order))
         self._await_winner(market.condition_id)
@@ -246,6 +253,7 @@ class PortfolioActor(Actor):
         self._views.pop(condition_id, None)
         self.context.cancel_timer(key)
         self._booked(message.asset, condition_id, before, booked)
+        self._tell_result(condition_id)
 
     # -- the venue's word ---------------------------------------------------------------------------------------
 
@@ -288,7 +296,7 @@ class PortfolioActor(Actor):
         rows: list[Record] = [*booked.rows, *position_rows(before, after, self.context.clock.now_ms())]
         for trade in booked.trades:
             rows.append(trade_record(trade))
-            self._state = replace(self._state, tallies=tallied(self._state.tallies, trade))
+            self._state = self._state.with_trade(trade)
             text = told(trade)
             self._log(text)
             self._alert("trade closed", text)
@@ -319,6 +327,7 @@ class PortfolioActor(Actor):
     def _await_winner(self, condition_id: str) -> None:
         market = self._state.markets.get(condition_id)
         if market is None:
+            self._tell_result(condition_id)
             return
         window, key = market.window, f"winner {condition_id}"
         now_ms = self.context.clock.now_ms()
@@ -329,10 +338,30 @@ class PortfolioActor(Actor):
         self.context.tell(addresses.DISCOVERY, wish)
         self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))
 
+    def _tell_result(self, condition_id: str) -> None:
+        """Tell the learner what came of a market that is over and in which nothing is held any more."""
+        result, now_ms = self._state.results.get(condition_id), self.context.clock.now_ms()
+        if result is None or now_ms < result.closes_at_s * 1000:
+            return
+        self._state = self._state.without_result(condition_id)
+        self._commit(())
+        if self._learns:
+            ended = TrajectoryEnded(result.asset, condition_id, result.pnl_net_usd)
+            self.context.tell(addresses.LEARNER, ended)
+
     def _publish_position(self, asset: str, condition_id: str) -> None:
-        held = max(self._state.positions(condition_id), key=lambda position: position.shares, default=None)
-        busy, me = self._state.is_busy(condition_id), self.context.address
-        view = PositionPublished(asset, condition_id, held, busy, me)
+        state = self._state
+        held, *others = sorted(state.positions(condition_id), key=lambda position: -position.shares) or [None]
+        view = PositionPublished(
+            asset,
+            condition_id,
+            held,
+            state.is_busy(condition_id),
+            self.context.address,
+            others=tuple(each for each in others if each is not None),
+            realised_usd=state.realised(condition_id),
+            forced=state.is_forced(condition_id),
+        )
         self.context.tell(addresses.market(asset), view)
         self.context.tell(addresses.WATCHDOG, view)
 

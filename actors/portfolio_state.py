@@ -29,6 +29,14 @@ class Tally(msgspec.Struct, frozen=True):
     fees_usd: int = 0
 
 
+class Result(msgspec.Struct, frozen=True):
+    """What the round trips of one market came to so far, in 1e-6 dollars."""
+
+    asset: str
+    closes_at_s: int
+    pnl_net_usd: int = 0
+
+
 class PortfolioState(msgspec.Struct, frozen=True):
     """Ledger, open orders with their intents, and the markets of both. Treat the dictionaries as immutable."""
 
@@ -39,6 +47,8 @@ class PortfolioState(msgspec.Struct, frozen=True):
     tallies: dict[str, Tally] = {}
     claims: dict[str, Claim] = {}
     exits: dict[str, Progress] = {}
+    results: dict[str, Result] = {}
+    """What came of each market in which something was ordered, until its end was told."""
 
     @classmethod
     def new(cls, start_usd: int) -> "PortfolioState":
@@ -105,6 +115,35 @@ class PortfolioState(msgspec.Struct, frozen=True):
             markets={key: kept for key, kept in self.markets.items() if key != condition_id},
             exits={key: kept for key, kept in self.exits.items() if not key.startswith(f"{condition_id}/")},
         )
+
+    def is_forced(self, condition_id: str) -> bool:
+        """Return whether a forced exit of what is held in a market is under way."""
+        orders = any(self.intents[order.intent_id].forced for order in self.orders_of(condition_id))
+        return orders or any(key.startswith(f"{condition_id}/") for key in self.exits)
+
+    def realised(self, condition_id: str) -> int:
+        """Return what the round trips of a market came to so far, in 1e-6 dollars."""
+        result = self.results.get(condition_id)
+        return 0 if result is None else result.pnl_net_usd
+
+    def with_result_of(self, market: Market) -> "PortfolioState":
+        """Return the state that adds up what comes of a market."""
+        if market.condition_id in self.results:
+            return self
+        result = Result(market.asset, market.window.closes_at_s)
+        return replace(self, results={**self.results, market.condition_id: result})
+
+    def with_trade(self, trade: ClosedTrade) -> "PortfolioState":
+        """Return the state with one more round trip in the tally of its asset, and in the result of its market."""
+        state, result = replace(self, tallies=tallied(self.tallies, trade)), self.results.get(trade.condition_id)
+        if result is None:  # its end was told before a fill turned up late
+            return state
+        grown = replace(result, pnl_net_usd=result.pnl_net_usd + trade.pnl_net_usd)
+        return replace(state, results={**self.results, trade.condition_id: grown})
+
+    def without_result(self, condition_id: str) -> "PortfolioState":
+        """Return the state without the result of a market, once it was told."""
+        return replace(self, results={key: kept for key, kept in self.results.items() if key != condition_id})
 
     def with_market(self, market: Market) -> "PortfolioState":
         """Return the state knowing a market."""

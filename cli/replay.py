@@ -140,7 +140,7 @@ def _stop_at_defect(event: SystemEvent | DeadLetter) -> None:
 
 
 def _rules(recording: Recording, window_s: int, size_usd: float, *, sample: bool) -> Rules:
-    scale = window_s / 900
+    scale, limits = window_s / 900, OpenLimits(max_book_age_s=BOOK_STALE_S)
     has_flow = BINANCE_FLOW not in recording.lacks
     return Rules(
         assets=recording.assets,
@@ -151,13 +151,14 @@ def _rules(recording: Recording, window_s: int, size_usd: float, *, sample: bool
             trade_size_usd=micros(size_usd),
             slippage_ticks=2,
             order_type="FAK",
-            limits=OpenLimits(max_book_age_s=BOOK_STALE_S),
+            limits=limits,
         ),
         market=MarketRules(
             grid_ms=500,
             book_stale_s=BOOK_STALE_S * scale,
             flow_stale_s=5.0 if has_flow else None,
             sample_actions=sample,
+            limits=limits,
         ),
         watchdog=WatchdogLimits(book_stale_s=BOOK_STALE_S * scale, flow_stale_s=5.0 if has_flow else None),
         paper_latency_ms=PAPER_LATENCY_MS,

@@ -15,6 +15,7 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
     """Return the rules of a session that starts with `starting_cash_usd` (1e-6), with a paper one beside it or none."""
     stale_s = settings.book_stale_after_s
     exit_s = settings.exit_seconds_before_close
+    limits = OpenLimits(min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale)
     return Rules(
         assets=settings.assets,
         window_s=settings.window_s,
@@ -25,7 +26,7 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
             slippage_ticks=settings.max_slippage_ticks,
             order_type=settings.order_type,
             exit_max_discount=settings.exit_max_discount,
-            limits=OpenLimits(min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale),
+            limits=limits,
         ),
         market=MarketRules(
             grid_ms=settings.decision_grid_ms,
@@ -33,6 +34,7 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
             flow_stale_s=settings.flow_stale_after_s,
             sample_actions=settings.sample_actions,
             learn=settings.learns,
+            limits=limits,
         ),
         watchdog=WatchdogLimits(
             book_stale_s=stale_s,

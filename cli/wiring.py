@@ -173,6 +173,7 @@ def paper_specs(beside: Beside, rules: Rules, log: Callable[[str], None]) -> lis
             say,
             executor=account.executor,
             alerts=False,
+            learns=False,
         )
 
     def executor(context: Context) -> ExecutorActor:

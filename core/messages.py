@@ -60,7 +60,9 @@ class FeedPulse(Latest, frozen=True):
 class PositionPublished(Latest, frozen=True):
     """What a portfolio holds in one market: `side` None when flat; `busy` while one of its orders is not terminal.
 
-    Carries the position itself so that its reader can mark it; None when flat.
+    Carries the position itself so that its reader can mark it; None when flat. `others` are what else is held there
+    (late fills may leave both sides), `realised_usd` what earlier round trips in it came to (1e-6 dollars), `forced`
+    whether a forced exit is under way.
     """
 
     asset: str
@@ -68,6 +70,9 @@ class PositionPublished(Latest, frozen=True):
     position: Position | None
     busy: bool
     portfolio: Address
+    others: tuple[Position, ...] = ()
+    realised_usd: int = 0
+    forced: bool = False
 
     @property
     def side(self) -> Side | None:
@@ -181,7 +186,10 @@ class OrderReported(Money, frozen=True):
 class TransitionRecorded(Money, frozen=True):
     """One step of one asset for the learner: state, history, action, log-probability and value of the same step.
 
-    `features` has shape (18,), `history` (5, 18), both float32; `done` is True at the window's last step.
+    `features` has shape (n,), `history` (5, n), both float32; `version` is that of the weights that decided.
+    `equity_usd` is the net liquidation value of everything done in this market so far (1e-6): what step t earned is
+    the next step's less this one's. `held`: a position or an order is open. `free`: the action could take effect; not
+    while an order was at work. `forced`: a forced exit was under way. `done`: the window's last step.
     """
 
     asset: str
@@ -193,6 +201,19 @@ class TransitionRecorded(Money, frozen=True):
     log_prob: float
     value: float
     done: bool
+    version: int = 0
+    equity_usd: int = 0
+    held: bool = False
+    free: bool = True
+    forced: bool = False
+
+
+class TrajectoryEnded(Money, frozen=True):
+    """A market in which something was traded is settled: what came of it, in cash (1e-6 dollars, net of fees)."""
+
+    asset: str
+    condition_id: str
+    pnl_net_usd: int
 
 
 # -- questions between actors: two tells, never an ask ---------------------------------------------------------------

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from eth_account import Account
 
 from actors.market import MarketRules, Policy
@@ -23,7 +22,9 @@ from cli.run import SWITCH_INTERVAL_S
 from cli.wiring import Rules, Services, assemble, start_all, warm_policy
 from config.load import load_settings
 from config.settings import REAL_MONEY, Settings
+from core.market.features import FeatureSchema
 from core.market.market import Market
+from core.market.state import MarketState
 from core.runtime.clock import SystemClock
 from core.runtime.gate import GateCell
 from core.runtime.stream import Stream
@@ -44,9 +45,14 @@ class Eager:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:
+    @property
+    def schema(self) -> FeatureSchema:
+        """The features of the real policy."""
+        return self._policy.schema
+
+    def decide(self, state: MarketState) -> tuple[tuple[float, ...], float]:
         """Return fixed chances of HOLD, BUY and SELL, and the value of the state."""
-        _, value = self._policy.evaluate(features, history)
+        _, value = self._policy.decide(state)
         return ODDS, value
 
 

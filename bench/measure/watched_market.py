@@ -9,7 +9,6 @@ import msgspec
 
 from actors import addresses
 from actors.market import MarketActor, MarketRules, Policy
-from actors.market_features import fuse
 from core.messages import BookPublished, Tick
 from core.runtime.context import Context
 from core.runtime.faults import InjectedCrashError
@@ -117,8 +116,8 @@ class WatchedMarket(MarketActor):
             return
         held = self._held(market.condition_id, addresses.PORTFOLIO)
         view = self._books[market.condition_id]
-        fused = fuse(market, view, self._flow, held, self._prices, now_ms)
-        self._policy.evaluate(fused.features, self._history.array())
+        fused = self._fuse(market, view, held, now_ms)
+        self._policy.decide(msgspec.structs.replace(fused.state, history=self._history.array()))
         self._ready = True
         self._note("ready_s")
 

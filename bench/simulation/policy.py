@@ -1,9 +1,8 @@
 """Cheap policies in the place of the networks: a table over the window's course, and dice."""
 
-import numpy as np
-
 from bench.simulation.scenario import PolicyKind
 from core.market.features import REFERENCE_FEATURES
+from core.market.state import MarketState
 from core.trading.decisions import BUY, HOLD, SELL
 
 _TIME_LEFT = REFERENCE_FEATURES.names.index("time_remaining")
@@ -17,9 +16,11 @@ _DICE = (0.70, 0.15, 0.15)
 class TablePolicy:
     """Says what the table says at this point of the window."""
 
-    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:  # noqa: ARG002 -- the interface of every policy
+    schema = REFERENCE_FEATURES
+
+    def decide(self, state: MarketState) -> tuple[tuple[float, ...], float]:
         """Return certainty for the table's action."""
-        left = float(features[_TIME_LEFT])
+        left = float(state.features[_TIME_LEFT])
         action = next(action for above, action in _TABLE if left > above)
         return _CERTAIN[action], 0.0
 
@@ -31,9 +32,11 @@ class TablePolicy:
 class DicePolicy:
     """Opens and closes by chance; the market actor draws."""
 
-    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:  # noqa: ARG002 -- the interface of every policy
+    schema = REFERENCE_FEATURES
+
+    def decide(self, state: MarketState) -> tuple[tuple[float, ...], float]:
         """Return the same odds at every step, with a value that depends on whether something is held."""
-        return _DICE, float(features[_HAS_POSITION])
+        return _DICE, float(state.features[_HAS_POSITION])
 
     def __repr__(self) -> str:
         """Return the same text in every process."""

@@ -56,7 +56,41 @@ REFERENCE_FEATURES = FeatureSchema(
     ),
 )
 
-SCHEMAS = {(schema.name, schema.version): schema for schema in (REFERENCE_FEATURES,)}
+FUSED_FEATURES = FeatureSchema(
+    name="fused",
+    version=1,
+    names=(
+        "fair",
+        "price",
+        "gap",
+        "edge_up",
+        "edge_down",
+        "edge_exit",
+        "fair_move_1s",
+        "fair_move_2s",
+        "fair_move_5s",
+        "fair_move_10s",
+        "distance",
+        "volatility",
+        "volatility_expansion",
+        "book_imbalance_l1",
+        "book_imbalance_l5",
+        "trade_flow_imbalance",
+        "cvd_acceleration",
+        "trade_intensity",
+        "large_trade_flag",
+        "spread",
+        "position_side",
+        "position_return",
+        "time_remaining",
+        "can_open",
+        "fee",
+        "book_age",
+    ),
+)
+"""See `core.market.fused_features`."""
+
+SCHEMAS = {(schema.name, schema.version): schema for schema in (REFERENCE_FEATURES, FUSED_FEATURES)}
 """Every feature schema this version can compute, by name and version."""
 
 

@@ -16,13 +16,17 @@ _BUCKET_S = 0.5
 _MIN_BUCKET_MS = 50
 _FLASH_S = 5.0
 _FAST_S, _MINUTE_S, _HALF_S, _LONG_S = 10.0, 60.0, 300.0, 600.0
+MOVES_S = (1.0, 2.0, 5.0, 10.0)
+"""Lookbacks of the fast moves of spot; not scaled with the window: how late a book follows does not depend on it."""
+_COARSE_S = 2.0
+_COARSE_SAMPLES = 15
 LARGE_TRADE_MULTIPLE = 20.0
 """A trade is large at this many times the mean quantity (every 20 s or so in the recorded futures stream)."""
 _LARGE_TRADE_SAMPLE = 50
 _LARGE_TRADE_DECAY = 0.7
 _LARGE_TRADE_FLOOR = 0.05
 _CALMEST = -3.0
-_PRICE, _BUY, _SELL, _COUNT, _TRADED, _VARIANCE = range(6)
+_PRICE, _BUY, _SELL, _COUNT, _TRADED, _VARIANCE, _COARSE, _PRICES = range(8)
 
 
 class FlowState:
@@ -42,7 +46,9 @@ class FlowState:
         self._half = self._buckets(_HALF_S, window_scale)
         self._long = self._buckets(_LONG_S, window_scale)
         self._flash_ms = max(1, round(_FLASH_S * 1000 * window_scale))
-        self._size = self._long + 2
+        self._moves = tuple(max(1, round(lookback_s * 1000 / self._bucket_ms)) for lookback_s in MOVES_S)
+        self._coarse = max(1, round(_COARSE_S * 1000 / self._bucket_ms))
+        self._size = max(self._long, *self._moves) + 2
         # totals at the end of a bucket, by bucket number modulo the ring's size
         self._ring: list[tuple[float, ...]] = [()] * self._size
         self._first: int | None = None
@@ -50,6 +56,9 @@ class FlowState:
         self._price = 0.0
         self._settled_price = 0.0
         self._settled_variance = 0.0
+        self._coarse_price = 0.0
+        self._coarse_variance = 0.0
+        self._price_sum = 0.0
         self._buy = self._sell = self._traded = 0.0
         self._count = 0
         self._large_ms: int | None = None
@@ -105,8 +114,11 @@ class FlowState:
                 price = kline.open + (kline.close - kline.open) * passed
                 self._ring[bucket % self._size] = (price, *totals[1:])
                 if bucket <= last_inside:
-                    _, bought, sold, count, traded, summed = totals
-                    totals = (price, bought - buy, sold - sell, count, traded, summed - variance)
+                    _, bought, sold, count, traded, summed, coarse, prices = totals
+                    totals = (
+                        price, bought - buy, sold - sell, count, traded, summed - variance, coarse - variance,
+                        prices - price,
+                    )  # fmt: skip
                 self._first = bucket
                 bucket -= 1
         if self._first_bucket() > oldest:
@@ -128,6 +140,9 @@ class FlowState:
           rises
         - volatility regime: 1 when s300 exceeds s600
         - trend regime: 1 when the move over 600 s exceeds one standard deviation of it, `|ln(p / p600)| > sqrt(V600)`
+        - moves: log returns over 1, 2, 5 and 10 s (not scaled)
+        - volatility: of one second, from moves of two seconds over 600 s
+        - mean price: of the full buckets of 60 s
         """
         if self._price <= 0.0 or self._first is None:
             return None
@@ -157,7 +172,27 @@ class FlowState:
             self._venue_ms,
             self._received_ms,
             self._epoch,
+            tuple(self._move(buckets) for buckets in self._moves),
+            self._volatility(long),
+            self._mean_price(minute),
         )
+
+    def _move(self, buckets: int) -> float:
+        return math.log(self._price / self._then(buckets)[_PRICE]) if self._filled(buckets) else 0.0
+
+    def _volatility(self, long: tuple[float, ...]) -> float:
+        """Return the standard deviation of one second's log return; 0 until enough of the longest lookback is there.
+
+        From moves of two seconds: within shorter ones the bounce between bid and offer looks like volatility.
+        """
+        oldest = max(self._current - self._long, self._first_bucket())
+        span_s = (self._current - oldest) * self._bucket_ms / 1000
+        if self._current - oldest < min(self._long, _COARSE_SAMPLES * self._coarse):
+            return 0.0
+        return math.sqrt(max(0.0, long[_COARSE]) / span_s)
+
+    def _mean_price(self, minute: tuple[float, ...]) -> float:
+        return minute[_PRICES] / self._minute if self._filled(self._minute) else 0.0
 
     def _apply_trade(self, trade: Trade, received_ms: int) -> None:
         half = self._since(self._half)
@@ -176,7 +211,7 @@ class FlowState:
 
     def _start(self, bucket: int) -> None:
         self._first = self._current = bucket
-        self._ring[(bucket - 1) % self._size] = (0.0,) * 6
+        self._ring[(bucket - 1) % self._size] = (0.0,) * 8
 
     def _first_bucket(self) -> int:
         return self._current if self._first is None else self._first
@@ -191,9 +226,18 @@ class FlowState:
             return
         self._settled_variance = self._total_variance()
         self._settled_price = self._price
-        totals = (self._price, self._buy, self._sell, float(self._count), self._traded, self._settled_variance)
-        for settled in range(max(self._current, bucket - self._size), bucket):
-            self._ring[settled % self._size] = totals
+        if bucket // self._coarse > self._current // self._coarse:
+            if self._coarse_price > 0.0:
+                self._coarse_variance += math.log(self._price / self._coarse_price) ** 2
+            self._coarse_price = self._price
+        first = max(self._current, bucket - self._size)
+        self._price_sum += self._price * (first - self._current)
+        for settled in range(first, bucket):
+            self._price_sum += self._price
+            self._ring[settled % self._size] = (
+                self._price, self._buy, self._sell, float(self._count), self._traded, self._settled_variance,
+                self._coarse_variance, self._price_sum,
+            )  # fmt: skip
         self._current = bucket
 
     def _total_variance(self) -> float:
@@ -211,6 +255,8 @@ class FlowState:
             self._count - then[_COUNT],
             self._traded - then[_TRADED],
             self._total_variance() - then[_VARIANCE],
+            self._coarse_variance - then[_COARSE],
+            self._price_sum - then[_PRICES],
         )
 
     def _then(self, buckets: int) -> tuple[float, ...]:

@@ -86,3 +86,9 @@ class FlowView(msgspec.Struct, frozen=True):
     venue_ms: int
     received_ms: int
     continuity_epoch: int
+    moves: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Log returns of spot over 1, 2, 5 and 10 s, whatever the window's length."""
+    volatility: float = 0.0
+    """Standard deviation of the log return of one second; 0 until it can be told."""
+    mean_price: float = 0.0
+    """Mean price over 60 s: what the settlement's price is a mean of, seen from here."""

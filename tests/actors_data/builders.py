@@ -10,7 +10,9 @@ from actors import addresses
 from actors.market import MarketActor, MarketRules, Policy
 from core.errors import FuseboxError
 from core.market.events import BookSnapshot, LevelChange, MarketEvent, PriceChange, Trade
+from core.market.features import REFERENCE_FEATURES
 from core.market.market import FeeSchedule, Market, Side
+from core.market.state import MarketState
 from core.market.views import BookView, FlowView, TokenBook
 from core.market.window import Window
 from core.messages import (
@@ -236,13 +238,15 @@ def flow_view(at_ms: int, returns_1m: float = 0.001, asset: str = "BTC") -> Flow
 class Chooser:
     """A policy with fixed answers; notes the states it was asked about."""
 
+    schema = REFERENCE_FEATURES
+
     def __init__(self, probabilities: tuple[float, ...] = (0.6, 0.3, 0.1), value: float = 0.25) -> None:
         self.probabilities = probabilities
         self.value = value
         self.seen: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def evaluate(self, features: np.ndarray, history: np.ndarray) -> tuple[tuple[float, ...], float]:
-        self.seen.append((features, history))
+    def decide(self, state: MarketState) -> tuple[tuple[float, ...], float]:
+        self.seen.append((state.features, state.history))
         return self.probabilities, self.value
 
 
