@@ -1,0 +1,1 @@
+"""Specifications of the policies that nobody trained."""
