@@ -62,11 +62,10 @@ def check(segments: Sequence[Segment], features: int) -> None:
     if not any(len(segment) for segment in segments):
         raise RejectedError("an update needs a step at least")
     for segment in segments:
-        if segment.features.shape[1] != features or segment.history.shape[1] != HISTORY_STATES * features:
-            width = segment.features.shape[1]
-            raise RejectedError(
-                f"{segment.asset} {segment.condition_id}: {width} features, the networks take {features}"
-            )
+        width = segment.features.shape[1]
+        if width != features or segment.history.shape[1] != HISTORY_STATES * features:
+            where = f"{segment.asset} {segment.condition_id}"
+            raise RejectedError(f"{where}: states of {width} features, the networks take {features}")
 
 
 def gather(

@@ -1,0 +1,1 @@
+"""Specifications of learning: trajectories, advantages, gradients, updates and what survives a restart."""
