@@ -6,6 +6,7 @@ money. What cannot be told from them exactly is refused, never estimated.
 
 import msgspec
 
+from actors.execution import Working
 from actors.portfolio_state import PortfolioState, Tally
 from core.errors import FatalError, RejectedError
 from core.market.market import FeeSchedule, Market, Side
@@ -15,7 +16,7 @@ from core.trading.booking import apply_fill
 from core.trading.ledger import Ledger, Reservation, new_ledger
 from core.trading.money import MICRO
 from core.trading.orders import Fill, Intent, Order, OrderState
-from storage.account_rows import AccountRows, OrderRows
+from storage.account_rows import AccountRows, OrderRows, UnconfirmedRows
 
 
 class AccountUnknownError(FatalError):
@@ -68,6 +69,20 @@ def rebuilt(rows: AccountRows, start_usd: int) -> PortfolioState:
     if wrong is not None:
         raise AccountUnknownError(wrong)
     return state
+
+
+def unconfirmed(rows: UnconfirmedRows) -> tuple[Working, ...]:
+    """Return the closed orders of an earlier process whose fills are not final: it has to be asked what became of them.
+
+    The executor's checkpoint does not tell: it may be seconds older than a kill.
+    """
+    markets = {row.condition_id: _market(row, rows.orders) for row in rows.markets}
+    found = []
+    for each in rows.orders:
+        intent = _intent(each)
+        if intent.condition_id in markets:
+            found.append(Working(_order(each, intent, with_fills=True), intent, markets[intent.condition_id]))
+    return tuple(found)
 
 
 def _ledger(rows: AccountRows, start_usd: int) -> Ledger:

@@ -38,6 +38,15 @@ class Host(Protocol):
         """Return an order by its id: one that is working, or one that closed and may still get news of its fills."""
         ...
 
+    @property
+    def closed(self) -> Mapping[str, Working]:
+        """Every order that is terminal and may still get news of its fills, by id."""
+        ...
+
+    def remember(self, working: Working) -> None:
+        """Know an order again that closed in an earlier process and whose fills are not final."""
+        ...
+
     def known(self, order_hashes: Container[str]) -> list[Working]:
         """Return what `find` knows of orders with these hashes."""
         ...

@@ -44,12 +44,13 @@ class LiveSession(msgspec.Struct, frozen=True):
     """The session as a live client sees it.
 
     `since_s` is its start (unix seconds); `recorded_hashes`, by order id, are those the database has for orders that an
-    earlier process left open.
+    earlier process left open; `unconfirmed` are its closed orders whose fills are not final.
     """
 
     id: int
     since_s: int
     recorded_hashes: dict[str, str] = {}
+    unconfirmed: tuple[Working, ...] = ()
 
 
 class LiveExecutionClient:
@@ -85,7 +86,10 @@ class LiveExecutionClient:
     # -- from signature to post ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen to the account, and look up every order that an earlier incarnation may have sent."""
+        """Listen to the account, and look up every order that may have been sent before, or whose fills are not final.
+
+        However long nobody of ours was there: reconciliation reads an hour of trades, and these may be older.
+        """
         self._host.context.open_stream(USER_STREAM, self._user_stream(self._owed))
         self._posts.start()
         self._pulse.start()
@@ -93,6 +97,10 @@ class LiveExecutionClient:
         for working in list(self._host.working.values()):
             if working.order.state is not OrderState.NEW:
                 self._doubt(working.order.id, "the executor restarted")
+        for working in self._session.unconfirmed:
+            self._host.remember(working)
+        for working in list(self._host.closed.values()):
+            self._looks.closed(working)
 
     def prepare(self, working: Working) -> None:
         """Sign at once, which is quicker than the way to a worker and back; an order signed before keeps its hash."""

@@ -132,6 +132,16 @@ class ExecutorActor(Actor):
         """Return an order that is working, or one that closed and may still get news of its fills."""
         return self._working.get(order_id) or self._closed.get(order_id)
 
+    @property
+    def closed(self) -> Mapping[str, Working]:
+        """Every order that is terminal and may still get news of its fills, by id."""
+        return self._closed
+
+    def remember(self, working: Working) -> None:
+        """Know an order again that closed in an earlier process: its rows are newer than our checkpoint."""
+        self._closed[working.order.id] = working
+        self._save()
+
     def known(self, order_hashes: Container[str]) -> list[Working]:
         """Return what `find` knows of orders with these hashes."""
         every = (*self._working.values(), *self._closed.values())

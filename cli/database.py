@@ -11,6 +11,8 @@ import msgspec
 from loguru import logger
 
 from actors import addresses
+from actors.account import unconfirmed
+from actors.execution import Working
 from cli.divergence import Divergence, divergence
 from cli.lease_watch import LeaseWatch
 from cli.model_line import ModelLine, open_line
@@ -23,6 +25,7 @@ from core.runtime.address import Address
 from core.runtime.checkpoint import Quarantined
 from core.runtime.gate import GateCell
 from models.weights import Weights
+from storage.account_rows import unconfirmed_rows
 from storage.beside import open_beside
 from storage.checkpoints import quarantine
 from storage.drain import drain
@@ -173,6 +176,15 @@ class Database:
         """
         with self._pool.connection() as connection:
             return open_order_hashes(connection, self.session.id)
+
+    def unconfirmed(self) -> tuple[Working, ...]:
+        """Return the session's closed orders whose fills are not known to be final.
+
+        Raises:
+            TransientError, FatalError: the database cannot be asked.
+        """
+        with self._pool.connection() as connection:
+            return unconfirmed(unconfirmed_rows(connection, self.session.id))
 
     def open_models(self, given: Weights, name: str, source: str) -> ModelLine:
         """Return the weights to trade with: those stored last under `name`, or `given` where that is news.

@@ -10,7 +10,7 @@ from random import SystemRandom
 import msgspec
 from loguru import logger
 
-from actors.execution import ExecutionClient
+from actors.execution import ExecutionClient, Working
 from actors.execution_live import LiveExecutionClient, LiveSession
 from cli.live_wallet import wallet_of
 from cli.wiring import Trading
@@ -48,13 +48,20 @@ class Live(msgspec.Struct, frozen=True):
     close: Callable[[], None]
 
     def trading(
-        self, session_id: int, since_s: int, recorded_hashes: dict[str, str], log: Callable[[str], None]
+        self,
+        session_id: int,
+        since_s: int,
+        recorded_hashes: dict[str, str],
+        log: Callable[[str], None],
+        unconfirmed: tuple[Working, ...] = (),
     ) -> Trading:
         """Return who executes a session's orders; what the database knows of the unfinished ones comes along."""
-        session = LiveSession(session_id, since_s, recorded_hashes)
+        again = LiveSession(session_id, since_s, recorded_hashes)
+        first = msgspec.structs.replace(again, unconfirmed=unconfirmed)
 
         def made(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
-            return LiveExecutionClient(self.account, self.user_stream, session, log, saved if of_this_process else b"")
+            session, kept = (again, saved) if of_this_process else (first, b"")
+            return LiveExecutionClient(self.account, self.user_stream, session, log, kept)
 
         return Trading(VENUE, made, live=True)
 

@@ -185,7 +185,8 @@ class Trading:
         if self._live is None:
             return None
         session = database.session
-        return self._live.trading(session.id, session.started_at_ms // 1000, database.order_hashes(), log)
+        began_s = session.started_at_ms // 1000
+        return self._live.trading(session.id, began_s, database.order_hashes(), log, database.unconfirmed())
 
     def _start(
         self, ends: contextlib.ExitStack, screen: Screen, database: Database, keeper: GateKeeper

@@ -19,6 +19,13 @@ class OrderRows(msgspec.Struct, frozen=True):
     fills: tuple[FillRecord, ...]
 
 
+class UnconfirmedRows(msgspec.Struct, frozen=True):
+    """Orders that have ended and of whose fills one may still be undone, with their markets."""
+
+    orders: tuple[OrderRows, ...] = ()
+    markets: tuple[MarketRecord, ...] = ()
+
+
 class AccountRows(msgspec.Struct, frozen=True):
     """A session's account in rows of one snapshot.
 
@@ -49,25 +56,12 @@ def account_rows(connection: Connection, session_id: int) -> AccountRows:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         positions = tuple(open_positions(connection, session_id))
         held = [position.condition_id for position in positions]
-        orders = _rows(
+        found = _rows(
             connection,
-            "SELECT o.*, i.session_id, i.asset, i.condition_id, i.side AS outcome, i.action, i.decided_at, i.reason,"
-            " i.lease_epoch, i.incarnation, i.action_probs, i.features"
-            " FROM orders o JOIN intents i ON i.id = o.intent_id"
-            " WHERE i.session_id = %s AND (o.closed_at IS NULL OR i.condition_id = ANY(%s))"
-            " ORDER BY i.decided_at, o.id",
+            _ORDERS + " WHERE i.session_id = %s AND (o.closed_at IS NULL OR i.condition_id = ANY(%s))" + _OLDEST_FIRST,
             (session_id, held),
         )
-        fills = _rows(
-            connection,
-            "SELECT * FROM fills WHERE order_id = ANY(%s) ORDER BY filled_at, id",
-            ([row["id"] for row in orders],),
-        )
-        markets = _rows(
-            connection,
-            "SELECT * FROM markets WHERE condition_id = ANY(%s)",
-            ([row["condition_id"] for row in orders],),
-        )
+        orders, markets = _with_fills(connection, found), _markets(connection, found)
         (unconfirmed,) = _rows(
             connection,
             "SELECT count(*) AS count FROM fills f JOIN orders o ON o.id = f.order_id JOIN intents i"
@@ -78,13 +72,53 @@ def account_rows(connection: Connection, session_id: int) -> AccountRows:
             totals=ledger_totals(connection, session_id),
             trades=tuple(trades_summary(connection, session_id)),
             positions=positions,
-            orders=tuple(
-                OrderRows(_order(row), _intent(row), tuple(_fill(f) for f in fills if f["order_id"] == row["id"]))
-                for row in orders
-            ),
-            markets=tuple(_market(row) for row in markets),
+            orders=orders,
+            markets=markets,
             unconfirmed=unconfirmed["count"],
         )
+
+
+def unconfirmed_rows(connection: Connection, session_id: int) -> UnconfirmedRows:
+    """Read a session's closed orders whose fills are not all final.
+
+    Raises:
+        TransientError, FatalError: as every query does.
+    """
+    with database_errors(), connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        found = _rows(
+            connection,
+            _ORDERS + " WHERE i.session_id = %s AND o.closed_at IS NOT NULL"
+            " AND EXISTS (SELECT FROM fills f WHERE f.order_id = o.id AND f.state = 'MATCHED')" + _OLDEST_FIRST,
+            (session_id,),
+        )
+        return UnconfirmedRows(_with_fills(connection, found), _markets(connection, found))
+
+
+_ORDERS = (
+    "SELECT o.*, i.session_id, i.asset, i.condition_id, i.side AS outcome, i.action, i.decided_at, i.reason,"
+    " i.lease_epoch, i.incarnation, i.action_probs, i.features FROM orders o JOIN intents i ON i.id = o.intent_id"
+)
+_OLDEST_FIRST = " ORDER BY i.decided_at, o.id"
+
+
+def _with_fills(connection: Connection, orders: list[dict[str, Any]]) -> tuple[OrderRows, ...]:
+    fills = _rows(
+        connection,
+        "SELECT * FROM fills WHERE order_id = ANY(%s) ORDER BY filled_at, id",
+        ([row["id"] for row in orders],),
+    )
+    return tuple(
+        OrderRows(_order(row), _intent(row), tuple(_fill(f) for f in fills if f["order_id"] == row["id"]))
+        for row in orders
+    )
+
+
+def _markets(connection: Connection, orders: list[dict[str, Any]]) -> tuple[MarketRecord, ...]:
+    rows = _rows(
+        connection, "SELECT * FROM markets WHERE condition_id = ANY(%s)", ([row["condition_id"] for row in orders],)
+    )
+    return tuple(_market(row) for row in rows)
 
 
 def _order(row: dict[str, Any]) -> OrderRecord:

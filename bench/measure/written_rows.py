@@ -1,6 +1,6 @@
 """What the actors write, kept in memory as the tables would have it, ready to be held against a venue's ledger."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from actors.portfolio_state import PortfolioState
 from bench.measure.two_ledgers import Rows, by_trade
@@ -10,18 +10,21 @@ from core.records import (
     FillRecord,
     HealthEventRecord,
     IntentRecord,
+    MarketRecord,
     OrderRecord,
     PositionRecord,
     Record,
     TradeRecord,
 )
 from core.trading.orders import Fill
+from storage.account_rows import OrderRows, UnconfirmedRows
 
 
 class Tables:
     """What is written, by its unique keys; `rows` says it as `two_ledgers` compares it."""
 
     def __init__(self) -> None:
+        self.markets: dict[str, MarketRecord] = {}
         self.intents: dict[str, IntentRecord] = {}
         self.orders: dict[str, OrderRecord] = {}
         self.fills: dict[str, FillRecord] = {}
@@ -35,6 +38,8 @@ class Tables:
         """Write rows as `storage.writer` does."""
         for row in rows:
             match row:
+                case MarketRecord():
+                    self.markets[row.condition_id] = row
                 case IntentRecord():
                     self.intents.setdefault(row.id, row)
                 case OrderRecord():
@@ -53,6 +58,19 @@ class Tables:
                     self.events.append(row)
                 case CheckpointRecord():
                     self.checkpoint = row
+
+    def unconfirmed(self) -> UnconfirmedRows:
+        """Return the closed orders whose fills are not all final."""
+        fills: defaultdict[str, list[FillRecord]] = defaultdict(list)
+        for fill in self.fills.values():
+            fills[fill.order_id].append(fill)
+        orders = tuple(
+            OrderRows(order, self.intents[order.intent_id], tuple(fills[order.id]))
+            for order in self.orders.values()
+            if order.closed_at_ms is not None and any(fill.state == "MATCHED" for fill in fills[order.id])
+        )
+        traded = {each.intent.condition_id for each in orders}
+        return UnconfirmedRows(orders, tuple(self.markets[condition_id] for condition_id in sorted(traded)))
 
     def rows(self, state: PortfolioState) -> Rows:
         """Return our side of the comparison."""

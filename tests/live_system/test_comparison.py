@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from actors.live_looks import LATE_WINDOWS
 from bench.measure.live_world import WINDOW_S, LiveWorld
 from bench.measure.two_ledgers import Rows, Venue, differences, read_venue
 from core.trading.orders import OrderType
@@ -106,6 +107,25 @@ def test_kills_at_any_moment_leave_no_difference(tmp_path: Path, order_type: Ord
         world.step(trades=False)
     world.close()
     assert differences(read_venue(file), world.tables.rows(world.state), at_rest=True) == []
+
+
+@pytest.mark.parametrize("away_s", [30.0, 3.0 * LATE_WINDOWS * WINDOW_S])
+def test_a_fill_that_is_not_final_at_a_kill_is_followed_however_long_nobody_was_there(
+    tmp_path: Path, away_s: float
+) -> None:
+    file = tmp_path / "ledger.jsonl"
+    world = LiveWorld(6, "FAK", file)
+    while not world.tables.unconfirmed().orders:
+        world.step()
+    orders = set(world.tables.orders)
+    world.kill(away_s, venue_too=False)
+    until_s = world.now_s + WINDOW_S + 30
+    while world.now_s < until_s:
+        world.step(trades=False)
+    world.close()
+    assert world.tables.unconfirmed().orders == ()
+    assert differences(read_venue(file), world.tables.rows(world.state), at_rest=True) == []
+    assert not [order_id for order_id in world.tables.orders.keys() - orders if order_id.startswith("adopted")]
 
 
 def test_taking_the_venues_word_for_our_cash_counts_as_a_difference(ledgers: tuple[Venue, Rows]) -> None:
