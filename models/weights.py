@@ -129,7 +129,10 @@ def _known_schema(described: _Description, source: str) -> FeatureSchema:
 def _check_tensors(tensors: Mapping[str, npt.NDArray[np.float32]], schema: FeatureSchema, source: str) -> None:
     expected = tensor_shapes(schema.size)
     if "actor.fc1.weight" in tensors and not any("temporal_encoder" in name for name in tensors):
-        raise WeightsError(f"{source}: the reference's older feed-forward model (no temporal encoder) is not supported")
+        raise WeightsError(
+            f"{source}: the reference's older feed-forward model has no temporal encoder and cannot learn; "
+            "give it to `--policy`, as a baseline"
+        )
     missing, surplus = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or surplus:
         raise WeightsError(f"{source}: tensors missing: {missing or 'none'}; not known: {surplus or 'none'}")
