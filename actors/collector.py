@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core.messages import TransitionRecorded, WeightsPublished, WeightsRequested
+from core.messages import TrajectoryEnded, TransitionRecorded, WeightsPublished, WeightsRequested
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
@@ -34,5 +34,5 @@ class CollectorActor(Actor):
         match message:
             case WeightsRequested(reply_to=reply_to):
                 self.context.tell(reply_to, self._published)
-            case TransitionRecorded():
+            case TransitionRecorded() | TrajectoryEnded():
                 self._keep(message)

@@ -10,6 +10,8 @@ EXIT_LEASE_LOST = 75
 
 OF_ERRORS = {
     "config.load.ConfigError": EXIT_BAD_CONFIG,
+    "cli.usage.UsageError": EXIT_BAD_CONFIG,
+    "models.ppo.hyper.HyperparameterError": EXIT_BAD_CONFIG,
     "cli.client.NotRunningError": EXIT_NOT_RUNNING,
     "cli.client.NoAnswerError": EXIT_NO_ANSWER,
 }

@@ -15,6 +15,7 @@ from core.errors import FuseboxError
 __all__ = ["EXIT_BAD_CONFIG", "EXIT_ESCALATED", "EXIT_FAILED", "app", "main"]
 
 TRADING, RUNNING, STORED = "Trading", "A running process", "What is stored"
+LEARNING = "Learning"
 
 
 class Commands(LazyGroup):
@@ -27,6 +28,12 @@ class Commands(LazyGroup):
             "cli.replay:replay",
             TRADING,
             "Feed a recording through the actors in virtual time and report windows, orders, fees and PnL.",
+        ),
+        LazyCommand(
+            "train",
+            "cli.train:train",
+            LEARNING,
+            "Train a policy with PPO; a checkpoint after every update, Ctrl-C stops after it.",
         ),
         LazyCommand(
             "status",

@@ -1,23 +1,21 @@
 """One episode: some windows of the embedded world through the whole actor system in virtual time, with one policy."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
-import numpy as np
 
 from actors import addresses
 from actors.collector import CollectorActor
 from actors.market import MarketRules, Policy
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
-from cli.simulated import SimulatedCalendar, SimulatedVenue
-from cli.wiring import Rules, Services, Venues, assemble, start_all
+from cli.stage import Stage
+from cli.wiring import Rules, Services, assemble, start_all
 from core.errors import FatalError
-from core.market.book import LocalBook
 from core.market.market import Side
-from core.messages import IntentProposed, TransitionRecorded
+from core.messages import IntentProposed, TrajectoryEnded, TransitionRecorded
 from core.records import FillRecord, OrderRecord, Record, TradeRecord
 from core.runtime.clock import VirtualClock
 from core.runtime.context import Context
@@ -29,11 +27,8 @@ from core.trading.money import MICRO
 
 SESSION_ID = 0
 BOOK_STALE_S = 30.0
-FIRST_DAY, DAYS = 20_000, 720
-"""Days since 1970 that episodes are taken from."""
-DAY_S = 86_400
-LEAD_S = 3_600
-"""No episode begins in a day's first hour: the trades that warm it up would need the day before."""
+STALE_FLOOR_S = 2.0
+GRID_MS = 500
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -48,22 +43,12 @@ class Terms(msgspec.Struct, frozen=True):
     sample: bool = False
 
 
-class Episode(msgspec.Struct, frozen=True):
-    """Consecutive windows of a world: `windows` of them per asset, the first one opens at `first_opens_s`."""
-
-    world: str
-    seed: int
-    window_s: int
-    assets: tuple[str, ...]
-    first_opens_s: int
-    windows: int = 1
-
-
 class EpisodeResult(msgspec.Struct, frozen=True):
     """What came of one episode: what the learner would have heard in order, the rows, and who won each market."""
 
-    episode: Episode
+    stage: str
     transitions: tuple[TransitionRecorded, ...]
+    ended: tuple[TrajectoryEnded, ...]
     trades: tuple[TradeRecord, ...]
     fills: tuple[FillRecord, ...]
     winners: dict[str, Side]
@@ -71,27 +56,13 @@ class EpisodeResult(msgspec.Struct, frozen=True):
     orders: int
     orders_unfilled: int
 
-    @property
-    def markets(self) -> int:
-        """Markets that were shown: windows times assets."""
-        return len(self.winners)
-
-
-def episode_of(world: str, seed: int, number: int, window_s: int, assets: Sequence[str], windows: int = 1) -> Episode:
-    """Return episode `number` of a seed: windows from an hour of a day that both numbers decide, within that day."""
-    rng = np.random.Generator(np.random.PCG64([seed, number]))
-    day = FIRST_DAY + int(rng.integers(DAYS))
-    first = -(-LEAD_S // window_s)
-    last = (DAY_S - 1) // window_s - windows
-    opens_s = day * DAY_S + int(rng.integers(first, last + 1)) * window_s
-    return Episode(world, seed, window_s, tuple(assets), opens_s - opens_s % window_s, windows)
-
 
 class _Kept:
     """Collects what an episode tells: the learner's messages, and the rows that a database would get."""
 
     def __init__(self) -> None:
         self.transitions: list[TransitionRecorded] = []
+        self.ended: list[TrajectoryEnded] = []
         self.trades: dict[str, TradeRecord] = {}
         self.fills: dict[str, FillRecord] = {}
         self.orders: dict[str, OrderRecord] = {}
@@ -100,6 +71,8 @@ class _Kept:
     def learn(self, message: object) -> None:
         if isinstance(message, TransitionRecorded):
             self.transitions.append(message)
+        elif isinstance(message, TrajectoryEnded):
+            self.ended.append(message)
 
     def write(self, rows: Sequence[Record]) -> None:
         for row in rows:
@@ -116,81 +89,79 @@ class _Kept:
 
 
 def run_episode(
-    episode: Episode, venue: SimulatedVenue, policy: Policy, terms: Terms, *, version: int = 1
+    stage: Stage, make_policy: Callable[[], Policy], terms: Terms, *, version: int = 1, draw: int = 0
 ) -> EpisodeResult:
     """Run an episode to its last settlement and return what came of it; same arguments, same result.
+
+    Args:
+        stage: the windows.
+        make_policy: makes what decides, once for each asset.
+        terms: how is traded.
+        version: of the policy's weights, written into every transition.
+        draw: another one draws other actions on the same windows.
 
     Raises:
         FatalError: an actor crashed, which is a defect.
     """
-    kept, clock = _Kept(), VirtualClock(venue.starts_ms)
-    seed = episode.seed * 1_000_003 + episode.first_opens_s
-    system = SteppedRuntime(clock, seed=seed, trace=kept.trace)
+    kept, clock = _Kept(), VirtualClock(stage.starts_ms)
+    system = SteppedRuntime(clock, seed=stage.seed + (draw << 48), trace=kept.trace)
     system.observers.append(_stop_at_defect)
-    readers = tuple(addresses.market(asset) for asset in episode.assets)
+    readers = tuple(addresses.market(asset) for asset in stage.assets)
 
     def learner(context: Context) -> CollectorActor:
-        return CollectorActor(context, policy, version, readers, kept.learn)
+        return CollectorActor(context, None, version, readers, kept.learn)
 
     services = Services(
         write=kept.write,
-        load_weights=lambda: policy,
+        load_weights=lambda: None,
         weights_source="episode",
-        make_policy=lambda _weights: policy,
+        make_policy=lambda _weights: make_policy(),
         post=None,
         log=lambda _text: None,
         learner=learner,
     )
-    venues = Venues(
-        book_stream=venue.book_stream,
-        make_book=lambda market, epoch: LocalBook(market, continuous_snapshots=True, epoch=epoch),
-        flow_streams=venue.flow_streams,
-        candles=None,
-        calendar=SimulatedCalendar(venue, clock),
-        prices=venue.prices,
-    )
     with _without_collections():
-        assemble(system, rules_of(episode, terms), venues, services)
+        assemble(system, rules_of(stage, terms), stage.venues(clock), services)
         start_all(system)
-        system.run_until(venue.ends_ms)
+        system.run_until(stage.ends_ms)
         system.stop()
     return EpisodeResult(
-        episode=episode,
+        stage=stage.name,
         transitions=tuple(kept.transitions),
+        ended=tuple(kept.ended),
         trades=tuple(kept.trades.values()),
         fills=tuple(kept.fills.values()),
-        winners={market.condition_id: venue.winner(market) for market in venue.markets.values()},
+        winners={market.condition_id: stage.winner(market) for market in stage.played},
         proposed=kept.proposed,
         orders=len(kept.orders),
         orders_unfilled=sum(o.state not in ("FILLED", "PARTIALLY_FILLED") for o in kept.orders.values()),
     )
 
 
-def rules_of(episode: Episode, terms: Terms) -> Rules:
+def rules_of(stage: Stage, terms: Terms) -> Rules:
     """Return the rules of a run on these terms: those of `run` with its settings as they come."""
-    scale = episode.window_s / 900
+    stale_s = max(STALE_FLOOR_S, BOOK_STALE_S * stage.window_s / 900)
+    flow_stale_s = stale_s if stage.has_flow else None
+    limits = OpenLimits(min_left_s=terms.min_left_s, max_book_age_s=BOOK_STALE_S)
     return Rules(
-        assets=episode.assets,
-        window_s=episode.window_s,
+        assets=stage.assets,
+        window_s=stage.window_s,
         session_id=SESSION_ID,
         starting_cash_usd=terms.starting_cash_usd,
         sizing=Sizing(
             trade_size_usd=terms.trade_size_usd,
             slippage_ticks=terms.slippage_ticks,
             order_type="FAK",
-            limits=OpenLimits(min_left_s=terms.min_left_s, max_book_age_s=BOOK_STALE_S),
+            limits=limits,
         ),
         market=MarketRules(
-            grid_ms=500,
-            book_stale_s=max(2.0, BOOK_STALE_S * scale),
-            flow_stale_s=max(2.0, BOOK_STALE_S * scale),
+            grid_ms=GRID_MS,
+            book_stale_s=stale_s,
+            flow_stale_s=flow_stale_s,
             sample_actions=terms.sample,
+            limits=limits,
         ),
-        watchdog=WatchdogLimits(
-            book_stale_s=max(2.0, BOOK_STALE_S * scale),
-            flow_stale_s=max(2.0, BOOK_STALE_S * scale),
-            exit_before_s=terms.exit_before_s,
-        ),
+        watchdog=WatchdogLimits(book_stale_s=stale_s, flow_stale_s=flow_stale_s, exit_before_s=terms.exit_before_s),
         paper_latency_ms=terms.latency_ms,
         paper_book_age_ms=round(BOOK_STALE_S * 1000),
     )

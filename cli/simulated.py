@@ -7,13 +7,19 @@ to the levels near the touch: an order of the sizes traded here never reaches fu
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
+import msgspec
+import numpy as np
+
 from cli.simulated_events import BOOK_LEAD_MS, Item, book_items, flow_items, price_items
+from cli.usage import UsageError
+from cli.wiring import Venues
+from core.market.book import LocalBook
 from core.market.market import FeeSchedule, Market, Side
 from core.market.window import Window
 from core.runtime.clock import VirtualClock
 from core.trading.money import MICRO
 from venues.polymarket.gamma import Outcome
-from venues.sim.world import World
+from venues.sim.world import VARIANTS, World
 from venues.transport import StreamOpened
 
 TAKER_DELAY_MS = 150
@@ -23,6 +29,41 @@ RESOLVED_AFTER_MS = 1_000
 """The winner is told this long after the close; the venue takes a minute, in which nothing can be traded any more."""
 WARM_S = 615
 """Seconds of trades (at W = 900) before the first window: the longest lookback of the features is 600 s."""
+
+FIRST_DAY, DAYS, DAY_S = 20_000, 720, 86_400
+"""Days since 1970 that episodes are taken from."""
+LEAD_S = 3_600
+"""No episode begins in a day's first hour: the trades that warm it up would need the day before."""
+
+
+class Episode(msgspec.Struct, frozen=True):
+    """Consecutive windows of a world: `windows` of them per asset, the first one opens at `first_opens_s`."""
+
+    world: str
+    seed: int
+    window_s: int
+    assets: tuple[str, ...]
+    first_opens_s: int
+    windows: int = 1
+
+
+def episode_of(world: str, seed: int, number: int, window_s: int, assets: Sequence[str], windows: int = 1) -> Episode:
+    """Return episode `number` of a seed: windows from an hour of a day that both numbers decide, within that day."""
+    rng = np.random.Generator(np.random.PCG64([seed, number]))
+    day = FIRST_DAY + int(rng.integers(DAYS))
+    opens_s = day * DAY_S + int(rng.integers(LEAD_S, DAY_S - (windows + 1) * window_s))
+    return Episode(world, seed, window_s, tuple(assets), opens_s - opens_s % window_s, windows)
+
+
+def known_world(name: str) -> str:
+    """Return the name of a world.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in VARIANTS:
+        raise UsageError(f"--world {name}: no such world; give one of {', '.join(VARIANTS)}")
+    return name
 
 
 @lru_cache(maxsize=2)
@@ -43,24 +84,23 @@ class Schedule:
         yield from self._items(from_ms)
 
 
-class SimulatedVenue:
-    """Some consecutive windows of a world. It remembers what it has shown until it is dropped.
+class SimulatedStage:
+    """The windows of an episode, see `Stage`. It remembers what it has shown until it is dropped."""
 
-    Args:
-        world: whose windows these are.
-        assets: tickers.
-        first_opens_s: unix second at which the first window opens, a multiple of the window's length.
-        windows: how many there are.
-    """
+    has_flow = True
 
-    def __init__(self, world: World, assets: Sequence[str], first_opens_s: int, windows: int) -> None:
-        self.world = world
-        self.assets = tuple(assets)
+    def __init__(self, episode: Episode) -> None:
+        world = self.world = world_of(episode.world, episode.seed, episode.window_s)
+        first_opens_s, windows = episode.first_opens_s, episode.windows
+        self.name = f"{episode.world} {episode.seed} {first_opens_s}"
+        self.seed = episode.seed * 1_000_003 + first_opens_s
+        self.window_s = episode.window_s
+        self.assets = episode.assets
         self.starts_ms = first_opens_s * 1000 - BOOK_LEAD_MS
         self.closes_ms = (first_opens_s + windows * world.window_s) * 1000
         self.markets = {
             (asset, opens_s): _market(world, asset, opens_s)
-            for asset in assets
+            for asset in episode.assets
             for opens_s in range(first_opens_s, first_opens_s + windows * world.window_s, world.window_s)
         }
         self._books: dict[str, tuple[Item, ...]] = {}
@@ -75,6 +115,22 @@ class SimulatedVenue:
     def winner(self, market: Market) -> Side:
         """Return who wins a market, whether it is over or not."""
         return "UP" if self.world.winner(market.asset, market.window.opens_at_s) == "Up" else "DOWN"
+
+    @property
+    def played(self) -> tuple[Market, ...]:
+        """All of them: a world keeps no secrets."""
+        return tuple(self.markets.values())
+
+    def venues(self, clock: VirtualClock) -> Venues:
+        """Return the world's streams and calendar."""
+        return Venues(
+            book_stream=self.book_stream,
+            make_book=lambda market, epoch: LocalBook(market, continuous_snapshots=True, epoch=epoch),
+            flow_streams=self.flow_streams,
+            candles=None,
+            calendar=SimulatedCalendar(self, clock),
+            prices=self.prices,
+        )
 
     # -- streams ------------------------------------------------------------------------------------------------
 
@@ -113,7 +169,7 @@ class SimulatedVenue:
 class SimulatedCalendar:
     """The venue's listing and record of the windows of a run, at the time of its clock."""
 
-    def __init__(self, venue: SimulatedVenue, clock: VirtualClock) -> None:
+    def __init__(self, venue: SimulatedStage, clock: VirtualClock) -> None:
         self._markets = venue.markets
         self._by_slug = {market.window.slug: market for market in venue.markets.values()}
         self._venue = venue

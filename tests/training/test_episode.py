@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cli.rollout import Episode, EpisodeResult, Terms, episode_of, run_episode
-from cli.simulated import SimulatedVenue, world_of
+from cli.rollout import EpisodeResult, Terms, run_episode
+from cli.simulated import Episode, SimulatedStage, episode_of
 from models.checkpoint import fresh_weights
 from models.plain import PlainPolicy
 
@@ -11,9 +11,8 @@ SAMPLED = Terms(sample=True)
 
 
 def play(episode: Episode, terms: Terms = SAMPLED) -> EpisodeResult:
-    world = world_of(episode.world, episode.seed, episode.window_s)
-    venue = SimulatedVenue(world, episode.assets, episode.first_opens_s, episode.windows)
-    return run_episode(episode, venue, PlainPolicy(fresh_weights(3)), terms)
+    policy = PlainPolicy(fresh_weights(3))
+    return run_episode(SimulatedStage(episode), lambda: policy, terms)
 
 
 def steps(result: EpisodeResult) -> list[tuple[object, ...]]:
