@@ -135,8 +135,9 @@ def explained(folder: Path, said: str) -> FatalError:
                 if sign in line:
                     return FatalError(f"no database in {folder}: {remedy} ({_reason(line)})")
     lines = [line for line in said.splitlines() if "FATAL" in line] or said.splitlines() or ["it said nothing"]
-    log = folder.parent / "postgres.log"
-    return FatalError(f"PostgreSQL did not start in {folder}: {_reason(lines[-1])}; see {log}")
+    log = (folder.parent if folder.name == "postgres" else folder) / "postgres.log"
+    more = f"; see {log}" if log.exists() else ""
+    return FatalError(f"PostgreSQL did not start in {folder}: {_reason(lines[-1])}{more}")
 
 
 def socket_dir_for(data_dir: Path, account: Account | None) -> Path:

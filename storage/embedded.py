@@ -133,7 +133,7 @@ class EmbeddedServer:
     def _create(self, account: Account | None) -> None:
         """Initialise the cluster beside its final place: one killed halfway is never mistaken for a database."""
         for leftover in self.state_dir.glob("postgres.new-*"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)  # the initdb of a killed process may still be at work in it
         fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.state_dir))
         if account is not None:
             os.chown(fresh, account.uid, account.gid)

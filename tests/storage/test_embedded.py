@@ -240,7 +240,18 @@ def test_a_full_or_read_only_disk_is_named(tmp_path: Path, options: str, says: s
     assert str(tmp_path / "disk" / "state") in str(caught.value)
 
 
-def test_an_unknown_complaint_is_passed_on_with_the_log(tmp_path: Path) -> None:
-    error = explained(tmp_path / "postgres", "LOG: starting\nFATAL:  the moon is full\n")
-    assert "the moon is full; see" in str(error)
-    assert str(tmp_path / "postgres.log") in str(error)
+def test_what_a_killed_start_left_of_a_new_database_never_stops_the_next_one(state_dir: Path) -> None:
+    state_dir.mkdir()
+    (state_dir / "postgres.new-killed").write_text("not even a folder, as one that an initdb is emptying may turn out")
+    server = EmbeddedServer(state_dir)
+    assert ask(server.start(), "SELECT 1") == 1
+    server.stop()
+
+
+@pytest.mark.parametrize("of", ["", "postgres"])
+def test_an_unknown_complaint_is_passed_on_with_the_log_if_there_is_one(tmp_path: Path, of: str) -> None:
+    said = "LOG: starting\nFATAL:  the moon is full\n"
+    assert str(explained(tmp_path / of, said)).endswith("the moon is full")
+    log = tmp_path / "postgres.log"
+    log.touch()
+    assert str(explained(tmp_path / of, said)).endswith(f"the moon is full; see {log}")
