@@ -6,7 +6,7 @@ from actors.execution import Host, Working
 from core.market.views import BookView
 from core.messages import Tick
 from core.trading import lifecycle
-from core.trading.gate import OrderKind
+from core.trading.gate import GateLevel, OrderKind
 from core.trading.lifecycle import OrderEvent
 from core.trading.orders import Order
 from venues.paper.broker import VENUE, BrokerReport, PaperBroker, PaperState
@@ -48,10 +48,11 @@ class PaperExecutionClient:
             self._broker.submit(order, market, view, now_ms)
 
         gate = self._host.context.gate
-        sequence = gate.submit(order.asset, kind, hand_over)
-        if sequence is None:
-            refused = f"not sent: the gate is {gate.level(order.asset).name}"
-            self._host.happened(order.id, lifecycle.Failed(now_ms, refused))
+        refused: list[GateLevel] = []
+        sequence = gate.submit(order.asset, kind, hand_over, refused.append)
+        if sequence is None:  # a replaced executor is refused at no level, and nobody hears what it says
+            at = "" if not refused else f": the gate is {refused[0].name}"
+            self._host.happened(order.id, lifecycle.Failed(now_ms, f"not sent{at}"))
             return
         self._host.happened(order.id, lifecycle.Submitted(now_ms, sequence))
         self._expect(order.id)

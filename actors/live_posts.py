@@ -11,6 +11,7 @@ from actors.live_signs import VenueSigns
 from actors.venue_holds import PAUSED, REFUSES
 from core.errors import FuseboxError, RejectedError, TransientError
 from core.messages import Tick
+from core.runtime.gate import HandOver, Refused
 from core.trading import lifecycle
 from core.trading.gate import GateLevel, OrderKind
 from core.trading.orders import Order
@@ -30,12 +31,16 @@ End = type[lifecycle.Failed | lifecycle.Rejected | lifecycle.Cancelled]
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """What came of one post. `sequence` is the gate's at the hand-over; None: not a byte was sent."""
+    """What came of one post. `sequence` is the gate's at the hand-over; None: not a byte was sent.
+
+    `refused_at` is the gate's level where it was the gate that refused.
+    """
 
     at_ms: int
     sequence: int | None
     accepted: Accepted | None
     error: FuseboxError | None
+    refused_at: GateLevel | None = None
 
 
 class Posts:
@@ -65,8 +70,8 @@ class Posts:
         kind = OrderKind.OPEN_ORDER if working.intent.action == "OPEN" else OrderKind.REDUCE
         context = self._host.context
         self._posting.add(order.id)
-        hand_over = partial(context.gate.submit, order.asset, kind)
-        job = _post(self._account, signed, hand_over, context.clock.now_ms)
+        submit = partial(context.gate.submit, order.asset, kind)
+        job = _post(self._account, signed, submit, context.clock.now_ms)
         context.work(f"post {order.id}", job, lane=f"orders.{order.asset}")
 
     def is_underway(self, order_id: str) -> bool:
@@ -84,8 +89,7 @@ class Posts:
         if order_id not in self._host.working:
             return early
         if posted.sequence is None:
-            why = posted.error if not isinstance(posted.error, GateRefusedError) else self._gate_text(order_id)
-            self.end(order_id, lifecycle.Failed, f"not sent: {why}")
+            self.end(order_id, lifecycle.Failed, f"not sent: {_why_not_sent(posted)}")
             return early
         tell_working(self._host, order_id, lifecycle.Submitted(posted.at_ms, posted.sequence))
         self._answered(order_id, posted)
@@ -157,33 +161,38 @@ class Posts:
         self._signs.note(paused_until_ms=context.clock.now_ms() + round(wait_s * 1000))
         context.timer(PAUSE, wait_s, Tick(PAUSE))
 
-    def _gate_text(self, order_id: str) -> str:
-        return f"the gate is {self._host.context.gate.level(self._host.working[order_id].order.asset).name}"
+
+def _why_not_sent(posted: Posted) -> str:
+    if posted.refused_at is not None:
+        return f"the gate is {posted.refused_at.name}"
+    replaced = isinstance(posted.error, GateRefusedError)
+    return "the executor was replaced meanwhile" if replaced else str(posted.error)
 
 
 def _post(
     account: TradingAccount,
     signed: SignedOrder,
-    hand_over: Callable[[Callable[[int], None]], int | None],
+    submit: Callable[[HandOver, Refused], int | None],
     now_ms: Callable[[], int],
 ) -> Callable[[], Posted]:
     """Return the job that posts; an error is a value here, because what was handed over before it counts."""
 
     def job() -> Posted:
         sent: list[tuple[int, int]] = []
+        refused: list[GateLevel] = []
 
         def noting(write: Callable[[int], None]) -> int | None:
             def noted(sequence: int) -> None:
                 sent.append((now_ms(), sequence))
                 write(sequence)
 
-            return hand_over(noted)
+            return submit(noted, refused.append)
 
         try:
             accepted = account.post(signed, noting)
         except FuseboxError as error:
             at_ms, sequence = sent[0] if sent else (now_ms(), None)
-            return Posted(at_ms, sequence, None, error)
+            return Posted(at_ms, sequence, None, error, refused[0] if refused else None)
         at_ms, sequence = sent[0]
         return Posted(at_ms, sequence, accepted, None)
 

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from core.trading.gate import STRICTEST, GateLevel, GateState, OrderKind, level, permits, with_hold, without_hold
 
+HandOver = Callable[[int], None]
+Refused = Callable[[GateLevel], None]
+
 
 class GateCell:
     """Holds the gate's state. `observer` hears every change, under no lock.
@@ -46,14 +49,17 @@ class GateCell:
         """Remove a hold and return whether anything changed."""
         return self.change(lambda state: without_hold(state, scope, reason))
 
-    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
+    def submit(self, asset: str, kind: OrderKind, hand_over: HandOver, refused: Refused | None = None) -> int | None:
         """Call `hand_over(sequence)` under the gate's lock if the gate permits; None when it refuses.
 
         `hand_over` must only pass the order on (to a socket, a worker, the paper broker), never wait for an answer.
+        `refused` hears the level that refused, under the lock too: a moment later it may be another one.
         """
         with self._lock:
             fenced = GateLevel.OPEN if self.fence is None else self.fence()
             if not permits(self._state, asset, kind) or fenced > STRICTEST[kind]:
+                if refused is not None:
+                    refused(max(level(self._state, asset), fenced))
                 return None
             sequence = self._state.sequence
             hand_over(sequence)
@@ -92,7 +98,7 @@ class Gate(Protocol):
         """Remove a hold and return whether anything changed."""
         ...
 
-    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
+    def submit(self, asset: str, kind: OrderKind, hand_over: HandOver, refused: Refused | None = None) -> int | None:
         """Call `hand_over(sequence)` under the gate's lock if the gate permits; None when it refuses."""
         ...
 
@@ -126,7 +132,10 @@ class FencedGate:
         with self._alive() as alive:
             return alive and self._cell.release(scope, reason)
 
-    def submit(self, asset: str, kind: OrderKind, hand_over: Callable[[int], None]) -> int | None:
-        """Hand over if the gate permits and the incarnation is still the one; None when not."""
+    def submit(self, asset: str, kind: OrderKind, hand_over: HandOver, refused: Refused | None = None) -> int | None:
+        """Hand over if the gate permits and the incarnation is still the one; None when not.
+
+        A replaced incarnation is refused at no level.
+        """
         with self._alive() as alive:
-            return self._cell.submit(asset, kind, hand_over) if alive else None
+            return self._cell.submit(asset, kind, hand_over, refused) if alive else None

@@ -140,6 +140,24 @@ def test_a_gate_that_shuts_a_moment_before_the_bytes_leave_stops_an_opening(
     assert order.last_error == f"not sent: the gate is {level.name}"
 
 
+def test_a_refusal_names_the_level_that_refused_although_the_gate_has_opened_since(world: LiveWorld) -> None:
+    post = world.account.post
+
+    def posting(signed: SignedOrder, hand_over: HandOver) -> Accepted:
+        shut(world, GateLevel.REDUCE_ONLY)
+        try:
+            return post(signed, hand_over)
+        finally:
+            world.runtime.gate.release(None, "test")
+
+    world.account.post = posting  # type: ignore[method-assign]
+    world.propose("UP")
+    world.run_s(3)
+
+    (order,) = world.tables.orders.values()
+    assert order.last_error == "not sent: the gate is REDUCE_ONLY"
+
+
 def test_a_gate_that_closes_a_moment_before_the_bytes_leave_stops_an_exit(holder: LiveWorld) -> None:
     shut_at_the_hand_over(holder, GateLevel.CLOSED)
     holder.propose("UP", "CLOSE")
