@@ -1,86 +1,302 @@
-"""The LearnerActor owns the policy's weights: it hands out evaluated, immutable versions and hears every transition."""
+"""The LearnerActor owns the policy's weights: it hears every transition, learns from them, and hands out new versions.
 
-import hashlib
-from collections import deque
+What it has learnt is saved with the receipt of the messages it was learnt from, so that an incarnation that was killed
+in the middle of an update is told those messages again, comes to the same batch, and so to the same bits.
+"""
+
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from core.messages import TransitionRecorded, WeightsPublished, WeightsRequested
+from actors import addresses
+from actors.learning import Learnt, Loaded, opened, packed, rows_of, step_of
+from core.errors import FatalError, RejectedError
+from core.messages import (
+    Alert,
+    Persist,
+    TrajectoryEnded,
+    TransitionRecorded,
+    WeightsPublished,
+    WeightsRequested,
+)
+from core.records import CheckpointRecord
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
 from core.runtime.message import WorkDone, WorkFailed
 from core.status import LearnerStatus
+from models.ppo.hyper import Hyperparameters
+from models.ppo.report import UpdateReport
+from models.ppo.state import TrainingState, sha256_of
+from models.ppo.step import Segment
+from models.ppo.trajectory import Trajectories
+from models.ppo.update import update
 from models.weights import Weights
 
-TRAJECTORY_STEPS = 1800
-"""Steps kept per asset: one window of 900 s on the 500 ms grid."""
+UPDATE, LOAD = "update", "load"
+OLDER = -1
+"""Version of a step that other weights than the present ones decided."""
 
 
 class LearnerState(msgspec.Struct, frozen=True):
-    """The checkpoint: how many transitions were heard, and which weights the last version number stood for."""
+    """The checkpoint.
+
+    `version` is the number last given to weights, of checksum `weights_sha256`; `model` what was learnt, as a model's
+    checkpoint holds it, made from or stored as generation `base` of the line of models.
+    """
 
     version: int = 0
     weights_sha256: str = ""
     heard: int = 0
+    base: int = 0
+    model: bytes | None = None
+
+
+class Learning(msgspec.Struct, frozen=True):
+    """How is learnt, and what keeps it: `store` takes a model's payload and the unix ms, and returns its row."""
+
+    hyper: Hyperparameters
+    store: Callable[[bytes, int], CheckpointRecord]
+    session_id: int
 
 
 class LearnerActor(Actor):
-    """Loads the weights once and answers whoever asks; transitions are kept per asset, never interleaved.
+    """Loads a model, hands its weights to whoever asks, and learns where `learning` says how.
 
-    Other weights than those of the incarnation before get a version of their own, or nobody would take them.
+    `load` returns the model (`Loaded`), or weights that stay as they are. Other weights than those of the incarnation
+    before get a version of their own, or nobody would take them.
     """
 
-    def __init__(self, context: Context, load: Callable[[], object], source: str, readers: tuple[Address, ...]) -> None:
+    acknowledges = True
+
+    def __init__(
+        self,
+        context: Context,
+        load: Callable[[], object],
+        source: str,
+        readers: tuple[Address, ...],
+        learning: Learning | None = None,
+        log: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         super().__init__(context)
         self._load = load
         self._source = source
+        self._log = log
+        self._learning = learning
+        self._saved = (
+            LearnerState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=LearnerState)
+        )
+        self._readers = readers
+        self._waiting: set[Address] = set()
         self._weights: object | None = None
-        saved = LearnerState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=LearnerState)
-        self._version = saved.version
-        self._sha256 = saved.weights_sha256
-        self._heard = saved.heard
-        self._waiting: set[Address] = set(readers)
-        self._trajectories: dict[str, deque[TransitionRecorded]] = {}
+        self._training: TrainingState | None = None
+        self._trajectories = Trajectories(0)
+        self._batches: list[list[Segment]] = []
+        self._taken: Learnt | None = None
+        self._since: list[TransitionRecorded | TrajectoryEnded] = []
+        self._early: list[TransitionRecorded | TrajectoryEnded] = []
+        self._refused = 0
+        self._report: UpdateReport | None = None
 
     def on_start(self) -> None:
         """Load the weights in a worker."""
-        self.context.work("load", self._load, lane="learner")
+        self.context.work(LOAD, self._load, lane="learner")
 
     def receive(self, message: object) -> None:
-        """Hand out weights; keep transitions."""
+        """Hand out weights; gather transitions; learn when there are enough."""
         match message:
-            case WorkDone(key="load", value=weights):
-                self._take(weights)
-                for reader in sorted(self._waiting, key=str):
-                    self.context.tell(reader, WeightsPublished(self._version, weights))
-                self._waiting.clear()
-                self._show()
+            case WorkDone(key="load", value=loaded):
+                self._take(loaded)
+            case WorkDone(key="update", value=(TrainingState() as state, UpdateReport() as report)):
+                self._updated(state, report)
+            case WorkFailed(key="update", error=error):
+                self._failed(error)
             case WorkFailed(error=error):
                 raise error
             case WeightsRequested(reply_to=reply_to):
                 if self._weights is None:
                     self._waiting.add(reply_to)
                 else:
-                    self.context.tell(reply_to, WeightsPublished(self._version, self._weights))
-            case TransitionRecorded():
-                self._heard += 1
-                kept = self._trajectories.setdefault(message.asset, deque(maxlen=TRAJECTORY_STEPS))
-                kept.append(message)
-                self._save()
-                self._show()
+                    self.context.tell(reply_to, WeightsPublished(self._saved.version, self._weights))
+            case TransitionRecorded() | TrajectoryEnded():
+                self._hear(message)
 
-    def _take(self, weights: object) -> None:
+    def on_stop(self) -> None:
+        """Keep what was learnt and what was not learnt from yet: those of an update under way go back."""
+        if self._training is None or self._learning is None:
+            return
+        learnt = Learnt(self._training, self._trajectories)
+        if self._taken is not None:
+            learnt = self._taken
+            for message in self._since:
+                _gather(learnt.trajectories, message, OLDER)
+        self._keep(learnt)
+
+    # -- weights ------------------------------------------------------------------------------------------------
+
+    def _take(self, loaded: object) -> None:
+        weights = loaded
+        if isinstance(loaded, Loaded):
+            saved = self._saved
+            own = saved.model is not None and saved.base == loaded.generation
+            learnt = opened(saved.model if own and saved.model is not None else loaded.payload, self._hyper)
+            self._training, self._trajectories = learnt.training, learnt.trajectories
+            weights = learnt.training.weights
+            self._saved = msgspec.structs.replace(saved, base=loaded.generation, model=saved.model if own else None)
+        elif self._learning is not None:
+            raise FatalError(f"a {type(loaded).__name__} cannot learn: start with weights, or without learning")
+        self._publish(weights, {*self._readers, *self._waiting})
+        self._waiting.clear()
+        early, self._early = self._early, []
+        for message in early:
+            self._learn_from(message)
+        self._show()
+
+    def _publish(self, weights: object, readers: set[Address]) -> None:
         self._weights = weights
-        sha256 = hashlib.sha256(weights.to_bytes()).hexdigest() if isinstance(weights, Weights) else ""
-        if self._version == 0 or sha256 != self._sha256:
-            self._version += 1
-        self._sha256 = sha256
-        self._save()
+        sha256 = sha256_of(weights) if isinstance(weights, Weights) else ""
+        version = self._saved.version
+        if version == 0 or sha256 != self._saved.weights_sha256:
+            version += 1
+        self._saved = msgspec.structs.replace(self._saved, version=version, weights_sha256=sha256)
+        if self._learning is None:
+            self._save()
+        for reader in sorted(readers, key=str):
+            self.context.tell(reader, WeightsPublished(version, weights))
+
+    # -- transitions --------------------------------------------------------------------------------------------
+
+    def _hear(self, message: TransitionRecorded | TrajectoryEnded) -> None:
+        if isinstance(message, TransitionRecorded):
+            self._saved = msgspec.structs.replace(self._saved, heard=self._saved.heard + 1)
+        if self._learning is None:
+            self._save()
+        elif self._training is None:
+            self._early.append(message)
+        else:
+            self._learn_from(message)
+        self._show()
+
+    def _learn_from(self, message: TransitionRecorded | TrajectoryEnded) -> None:
+        """Take one message in; a full buffer is a batch at once, whether or not an update is under way."""
+        if self._training is None:
+            return
+        version = OLDER
+        if isinstance(message, TransitionRecorded) and message.version == self._saved.version:
+            version = self._training.version
+        try:
+            _gather(self._trajectories, message, version)
+        except RejectedError as error:
+            self._refused += 1
+            if self._refused == 1:
+                self._log(f"learner: a transition is of no use and left out: {error}")
+        if self._taken is not None:
+            self._since.append(message)
+        for asset, condition_id in self._trajectories.given_up():
+            self._log(f"learner: {asset} {condition_id} was never settled: its last steps are not learnt from")
+        if self._trajectories.ready >= self._hyper.buffer:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._taken is None and self._training is not None:
+            self._taken = Learnt(self._training, Trajectories.load(self._trajectories.dump()))
+            self._since = []
+        self._batches.append(self._trajectories.take())
+        if len(self._batches) == 1:
+            self._run()
+
+    def _run(self) -> None:
+        if self._training is not None:
+            job = partial(update, self._training, self._batches[0], self._hyper)
+            self.context.work(UPDATE, job, lane="learner")
+
+    # -- updates ------------------------------------------------------------------------------------------------
+
+    def _updated(self, state: TrainingState, report: UpdateReport) -> None:
+        """Take what was learnt into use. It is saved once no batch is left: until then messages may come again."""
+        learning = self._learning
+        if learning is None:
+            return
+        self._training, self._report = state, report
+        now_ms = self.context.clock.now_ms()
+        self.context.tell(addresses.DB_WRITER, Persist(rows_of(report, learning.session_id, now_ms)))
+        if report.rolled_back is None:
+            self._publish(state.weights, set(self._readers))
+        else:
+            self._alarm(
+                f"update {state.updates + 1} was undone, the policy stays at v{state.version}: {report.rolled_back}"
+            )
+        self._next_batch()
+
+    def _failed(self, error: BaseException) -> None:
+        """Go on without the batch that no update could be made of; what was learnt before it is kept at once."""
+        steps = sum(len(segment) for segment in self._batches[0])
+        self._alarm(f"an update failed, {steps} transitions are not learnt from: {type(error).__name__}: {error}")
+        self._next_batch()
+
+    def _next_batch(self) -> None:
+        self._batches.pop(0)
+        if self._batches:
+            self._run()
+        elif self._training is not None:
+            self._taken = None
+            self._keep(Learnt(self._training, self._trajectories))
+        self._show()
+
+    # -- keeping ------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        self.context.save(msgspec.msgpack.encode(LearnerState(self._version, self._sha256, self._heard)))
+        self.context.save(msgspec.msgpack.encode(self._saved))
+
+    def _keep(self, learnt: Learnt) -> None:
+        """Give the line of models a new generation, and save the very same.
+
+        A crash between the two is harmless: what is told again of a step that the buffer knows is left out there.
+        """
+        if self._learning is None:
+            return
+        payload = packed(learnt, self._source)
+        row = self._learning.store(payload, self.context.clock.now_ms())
+        self._saved = msgspec.structs.replace(self._saved, model=payload, base=row.generation)
+        self._save()
+        self.context.tell(addresses.DB_WRITER, Persist((row,)))
+
+    def _alarm(self, text: str) -> None:
+        self._log(f"learner: {text}")
+        self.context.tell(addresses.NOTIFIER, Alert("learner", text))
+
+    @property
+    def _hyper(self) -> Hyperparameters:
+        return Hyperparameters() if self._learning is None else self._learning.hyper
 
     def _show(self) -> None:
-        self.context.publish("learner", LearnerStatus(self._version, self._source, self._heard))
+        report = self._report
+        status = LearnerStatus(
+            self._saved.version,
+            self._source,
+            self._saved.heard,
+            learns=self._learning is not None,
+            waiting=self._trajectories.ready,
+            buffer=self._hyper.buffer,
+            refused=self._refused,
+        )
+        if report is not None and self._training is not None:
+            status = msgspec.structs.replace(
+                status,
+                updates=self._training.updates,
+                entropy=report.entropy,
+                kl=report.kl,
+                explained_variance=report.explained_variance,
+                reward_usd=report.reward_sum_usd,
+                rolled_back=report.rolled_back,
+            )
+        self.context.publish("learner", status)
+
+
+def _gather(trajectories: Trajectories, message: TransitionRecorded | TrajectoryEnded, version: int) -> None:
+    key = message.asset, message.condition_id
+    if isinstance(message, TrajectoryEnded):
+        trajectories.close(key, message.pnl_net_usd)
+    else:
+        trajectories.add(key, step_of(message, version), done=message.done)

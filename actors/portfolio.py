@@ -351,7 +351,7 @@ class PortfolioActor(Actor):
 
     def _publish_position(self, asset: str, condition_id: str) -> None:
         state = self._state
-        held, *others = sorted(state.positions(condition_id), key=lambda position: -position.shares) or [None]
+        held, *others = [*sorted(state.positions(condition_id), key=lambda position: -position.shares), None]
         view = PositionPublished(
             asset,
             condition_id,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from actors.learning import Loaded
 from core.errors import FuseboxError
 from core.records import CheckpointRecord, Record
 from models.checkpoint import MODEL, ModelState, model_payload, read_model
@@ -71,6 +72,18 @@ class ModelLine:
                 buffer=buffer,
             )
             return self._take(payload, weights, now_ms)
+
+    def store(self, payload: bytes, now_ms: int) -> CheckpointRecord:
+        """Take what a learner has learnt into use and return the row to be written; see `actors.learning.packed`."""
+        weights, state = read_model(MODEL.version, payload)
+        with self._lock:
+            kept = msgspec.structs.replace(state, given_sha256=self._state.given_sha256)
+            return self._take(msgspec.msgpack.encode(kept), weights, now_ms)
+
+    def loaded(self) -> Loaded:
+        """Return the model in use as a learner takes it up."""
+        row = self._row
+        return Loaded(row.generation, MODEL.read(row.schema_version, row.payload))
 
     def adopt(self, schema_version: int, payload: bytes, highest: int, now_ms: int) -> CheckpointRecord:
         """Take an older or imported checkpoint into use and return its row; the next start goes on from it.

@@ -102,11 +102,25 @@ class FeedStatus(msgspec.Struct, frozen=True):
 
 
 class LearnerStatus(msgspec.Struct, frozen=True):
-    """Which weights are in use and how many transitions were heard."""
+    """Which weights are in use, how many transitions were heard, and the last update in numbers.
+
+    `waiting` of `buffer` transitions are there for the next one; `refused` were of no use. `reward_usd` is the change
+    of the net liquidation value over the last batch; `rolled_back` why the last update was undone.
+    """
 
     version: int
     source: str
     transitions: int
+    learns: bool = False
+    waiting: int = 0
+    buffer: int = 0
+    refused: int = 0
+    updates: int = 0
+    entropy: float | None = None
+    kl: float | None = None
+    explained_variance: float | None = None
+    reward_usd: float | None = None
+    rolled_back: str | None = None
 
 
 class RecorderStatus(msgspec.Struct, frozen=True):

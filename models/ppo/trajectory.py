@@ -41,6 +41,11 @@ class Trajectories:
         self._given_up: list[Key] = []
 
     @property
+    def reward(self) -> RewardProfile:
+        """What a step earns."""
+        return self._reward
+
+    @property
     def ready(self) -> int:
         """Steps whose reward is known and which were not taken yet."""
         return sum(trajectory.ready for trajectory in self._open.values())
