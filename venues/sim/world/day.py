@@ -2,7 +2,8 @@
 
 Days are tied to anchors that depend on seed and date alone; between two anchors runs a Brownian bridge, whose law is
 that of the free motion when the anchors' distance has the motion's variance. So a day needs no other day, and the
-path is continuous across midnight.
+path is continuous across midnight. The bridge's time is the variance so far: in the clock's time its pull would be a
+trend in quiet hours, for anybody to follow.
 """
 
 import math
@@ -22,7 +23,9 @@ TICK_UNIT = 100_000_000
 
 _HOURLY_SD, _BRIEF_SD, _BURST_SD = 0.60, 0.35, 0.70
 _REVERSION, _MEMORY_DAYS = 0.97, 200
-_JUMPS_PER_DAY, _JUMP_SHARE = 10.0, 0.05
+_JUMPS_PER_DAY, _JUMP_SHARE = 20.0, 0.05
+"""Jumps grow with volatility, so that they are the same share of the variance in quiet and in wild hours."""
+
 _RUSH_HOUR, _RUSH_HOURS, _RUSH = 15.0, 1.7, 1.6
 """The American opening, in UTC: when volatility peaks, for how long (a standard deviation), and how much it adds."""
 
@@ -109,17 +112,16 @@ def make_day(seed: int, asset: Asset, day: int) -> Day:
     )
     shocks *= np.repeat((sigma * math.sqrt((1 - _JUMP_SHARE) / STEPS_PER_S)).astype(np.float32), STEPS_PER_S)
     rng = generator(seed, f"jumps {asset.ticker}", day)
-    daily = asset.annual_volatility / math.sqrt(365)
-    jumps = rng.poisson(_JUMPS_PER_DAY)
-    shocks[rng.integers(0, steps, jumps)] += (
-        rng.standard_normal(jumps) * daily * math.sqrt(_JUMP_SHARE / _JUMPS_PER_DAY)
-    )
+    when = rng.integers(0, steps, rng.poisson(_JUMPS_PER_DAY))
+    usual = sigma[when // STEPS_PER_S] * math.sqrt(DAY_S * _JUMP_SHARE / _JUMPS_PER_DAY)
+    shocks[when] += rng.standard_normal(len(when)) * usual
 
     opening, closing = anchor(seed, asset, day), anchor(seed, asset, day + 1)
     path = np.empty(steps + 1)
     path[0] = 0.0
     np.cumsum(shocks, dtype=np.float64, out=path[1:])
-    path += np.linspace(0.0, closing - opening - path[-1], steps + 1)
+    elapsed = np.concatenate([np.zeros(1), np.cumsum(np.repeat(np.square(sigma), STEPS_PER_S))])
+    path += elapsed * ((closing - opening - path[-1]) / elapsed[-1])
     spot = np.exp(path[:-1] + opening)
 
     ticks = np.rint(spot[::STEPS_PER_S] * TICK_UNIT).astype(np.int64)

@@ -40,10 +40,15 @@ def touch_figures(windows: Iterable[Touches]) -> dict[str, float]:
     return figures | {f"one-second move p{round(q * 100)}": float(np.quantile(moves, q)) for q in (0.9, 0.99)}
 
 
+def sampled_opens(world: World, first_s: int, windows: int) -> list[int]:
+    """Return the opening seconds of `windows` windows, spread over the twenty days up to that of `first_s`."""
+    per_day = _DAY_S // world.window_s
+    return sorted(first_s - _DAY_S * (k % 20) + (k * 7919 % per_day) * world.window_s for k in range(windows))
+
+
 def simulated(world: World, asset: str, first_s: int, windows: int) -> dict[str, float]:
     """Return the figures of `windows` windows of `asset`, spread over the twenty days up to that of `first_s`."""
-    per_day = _DAY_S // world.window_s
-    opens = sorted(first_s - _DAY_S * (k % 20) + (k * 7919 % per_day) * world.window_s for k in range(windows))
+    opens = sampled_opens(world, first_s, windows)
     touches = [_simulated_touches(world, asset, start) for start in opens]
     won = np.array([world.winner(asset, start) == "Up" for start in opens], dtype=float)
     each_minute = max(1, world.window_s // 15)
