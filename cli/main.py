@@ -36,6 +36,12 @@ class Commands(LazyGroup):
             "Train a policy with PPO; a checkpoint after every update, Ctrl-C stops after it.",
         ),
         LazyCommand(
+            "evaluate",
+            "cli.evaluate:evaluate",
+            LEARNING,
+            "Judge policies on the same windows: PnL net of fees with its interval, and differences between them.",
+        ),
+        LazyCommand(
             "status",
             "cli.operate:status",
             RUNNING,

@@ -1,10 +1,14 @@
-"""Stretches of a recording as stages: only windows whose winner the recording knows are listed, and so traded."""
+"""Stretches of a recording as stages. A window whose winner the recording does not tell is listed only where asked for.
+
+Nothing settles in such a window: what is not sold by its end stays open, and is counted.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from cli.recorded import RecordedCalendar, Segment, Tape, segments, tradable
 from cli.usage import UsageError
@@ -17,15 +21,18 @@ from venues.recordings.opening import open_recording
 from venues.recordings.recording import BINANCE_FLOW, Recording
 
 SETTLE_AFTER_S = 90
+SIZED_FILLS = "paper: the order walks the recorded book of the moment it arrives at, and what it takes stays taken"
+UNSIZED_FILLS = "paper: whole at the recorded touch of the moment it arrives at, no sizes were recorded"
 GAPS = 2.0
 """Windows: a longer silence than this many of them ends a stretch."""
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """The stretch of a recording that `number` counts from its beginning."""
+    """The stretch of a recording that `number` counts from its beginning; `known`: only windows with a known winner."""
 
     path: str
     number: int
+    known: bool = True
 
 
 class RecordedStage:
@@ -45,12 +52,19 @@ class RecordedStage:
         closes_ms = [market.window.closes_at_s * 1000 for market in self.played]
         self.ends_ms = max([segment.last_ms, *closes_ms]) + settle_ms
 
-    def winner(self, market: Market) -> Side:
-        """Return who won a market of `played`."""
-        side = self._recording.outcomes[market.condition_id]
-        if side is None:
-            raise KeyError(market.condition_id)
-        return side
+    @property
+    def fill_model(self) -> str:
+        """How orders are filled, for people."""
+        return SIZED_FILLS if self._recording.sized else UNSIZED_FILLS
+
+    @property
+    def inference_rule(self) -> str | None:
+        """How winners were inferred, None where the venue named them."""
+        return self._recording.inference_rule
+
+    def winner(self, market: Market) -> Side | None:
+        """Return who won a market, None where the recording does not tell."""
+        return self._recording.outcomes.get(market.condition_id)
 
     def venues(self, clock: VirtualClock) -> Venues:
         """Return what was recorded, at the time of `clock`."""
@@ -68,20 +82,24 @@ class RecordedStage:
 
 
 @lru_cache(maxsize=2)
-def recorded_stages(path: str) -> tuple[RecordedStage, ...]:
-    """Return the stretches of a recording in which a window with a known winner was recorded.
+def recorded_stages(path: str, *, known: bool = True) -> tuple[RecordedStage, ...]:
+    """Return the stretches of a recording that have a window to play, one with a known winner if `known`.
+
+    Winners that follow from the recording's own rule count as known.
 
     Raises:
-        UsageError: it cannot be read, no window in it has a known winner, or it holds windows of several lengths.
+        UsageError: it cannot be read, has no such window, or holds windows of several lengths.
     """
     try:
         recording = open_recording(Path(path))
     except RejectedError as error:
         raise UsageError(f"--recordings: {error}") from error
-    markets = [market for market in tradable(recording) if recording.outcomes.get(market.condition_id) is not None]
+    told = {condition_id: side for condition_id, side in recording.outcomes.items() if side is not None}
+    recording = replace(recording, outcomes={**recording.inferred_outcomes, **told})
+    markets = [m for m in tradable(recording) if not known or m.condition_id in recording.outcomes]
     lengths = {market.window.length_s for market in markets}
     if len(lengths) != 1:
-        held = f"holds windows of {sorted(lengths)} s" if lengths else "names the winner of none of its windows"
+        held = f"holds windows of {sorted(lengths)} s" if lengths else "holds no window whose winner is known"
         raise UsageError(f"--recordings {path} {held}: give a recording of one length, with winners")
     found = (
         RecordedStage(recording, segment, markets, number)

@@ -16,7 +16,7 @@ from cli.wiring import Rules, Services, assemble, start_all
 from core.errors import FatalError
 from core.market.market import Side
 from core.messages import IntentProposed, TrajectoryEnded, TransitionRecorded
-from core.records import FillRecord, OrderRecord, Record, TradeRecord
+from core.records import FillRecord, OrderRecord, PositionRecord, Record, TradeRecord
 from core.runtime.clock import VirtualClock
 from core.runtime.context import Context
 from core.runtime.message import Envelope
@@ -44,14 +44,16 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class EpisodeResult(msgspec.Struct, frozen=True):
-    """What came of one episode: what the learner would have heard in order, the rows, and who won each market."""
+    """What came of one episode: what the learner would have heard, the rows, who won; `proposed` counts wishes."""
 
     stage: str
     transitions: tuple[TransitionRecorded, ...]
     ended: tuple[TrajectoryEnded, ...]
     trades: tuple[TradeRecord, ...]
     fills: tuple[FillRecord, ...]
-    winners: dict[str, Side]
+    winners: dict[str, Side | None]
+    unsettled: int
+    """Positions still open at the end: nobody told who won."""
     proposed: int
     orders: int
     orders_unfilled: int
@@ -66,6 +68,7 @@ class _Kept:
         self.trades: dict[str, TradeRecord] = {}
         self.fills: dict[str, FillRecord] = {}
         self.orders: dict[str, OrderRecord] = {}
+        self.open: dict[tuple[str, Side], int] = {}
         self.proposed = 0
 
     def learn(self, message: object) -> None:
@@ -82,6 +85,8 @@ class _Kept:
                 self.fills[row.id] = row
             elif isinstance(row, OrderRecord):
                 self.orders[row.id] = row
+            elif isinstance(row, PositionRecord):
+                self.open[row.condition_id, row.side] = row.shares
 
     def trace(self, _at_ms: int, _address: str, envelope: Envelope) -> None:
         if type(envelope.message) is IntentProposed:
@@ -132,6 +137,7 @@ def run_episode(
         trades=tuple(kept.trades.values()),
         fills=tuple(kept.fills.values()),
         winners={market.condition_id: stage.winner(market) for market in stage.played},
+        unsettled=sum(shares > 0 for shares in kept.open.values()),
         proposed=kept.proposed,
         orders=len(kept.orders),
         orders_unfilled=sum(o.state not in ("FILLED", "PARTIALLY_FILLED") for o in kept.orders.values()),

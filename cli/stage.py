@@ -47,11 +47,11 @@ class Stage(Protocol):
 
     @property
     def played(self) -> tuple[Market, ...]:
-        """The markets whose outcome is known and counts, in order of opening."""
+        """The markets that are listed, in order of opening."""
         ...
 
-    def winner(self, market: Market) -> Side:
-        """Return who wins a market of `played`."""
+    def winner(self, market: Market) -> Side | None:
+        """Return who wins a market of `played`, None where nobody will tell."""
         ...
 
     def venues(self, clock: VirtualClock) -> Venues:

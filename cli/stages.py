@@ -11,4 +11,4 @@ def stage_of(shown: Shown) -> Stage:
     """Return the stage of an episode or of a stretch of a recording."""
     if isinstance(shown, Episode):
         return SimulatedStage(shown)
-    return recorded_stages(shown.path)[shown.number]
+    return recorded_stages(shown.path, known=shown.known)[shown.number]

@@ -1,0 +1,97 @@
+"""From what somebody calls a policy, a baseline's name or a file, to what decides, and what that was trained on."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import safetensors
+
+from actors.market import Policy
+from cli.simulated import SimulatedStage
+from cli.stage import Stage
+from cli.training_folder import CHECKPOINT, RunFolder, checkpoint_weights, read_lineage
+from cli.usage import UsageError
+from models.baselines import NAMES, ORACLE, make_baseline
+from models.baselines.feed_forward import FeedForward, is_feed_forward
+from models.checkpoint import load_weights
+from models.plain import PlainPolicy
+from models.weights import WeightsError
+
+BASELINE = "a baseline"
+"""What stands in the place of a training for a policy that nobody trained."""
+
+
+def known_policy(text: str) -> str:
+    """Return the name or file of a policy that can be had.
+
+    Raises:
+        UsageError: it is neither a baseline nor a file with weights of ours.
+    """
+    if text not in NAMES:
+        _from_file(text)
+    return text
+
+
+def policy_maker(text: str, stage: Stage, *, settles: bool) -> Callable[[], Policy]:
+    """Return what makes the policy of one asset on a stage; `settles` where positions are held to settlement.
+
+    Raises:
+        UsageError: there is no such policy, or the oracle is asked for where nobody knows the true value.
+    """
+    if text not in NAMES:
+        policy = _from_file(text)
+        return lambda: policy
+    value = stage.world.fair if isinstance(stage, SimulatedStage) else None
+    if text == ORACLE and value is None:
+        raise UsageError(f"--policy {ORACLE}: only a simulated world knows the true value; leave it out")
+    return lambda: make_baseline(text, seed=stage.seed, settles=settles, true_value=value)
+
+
+def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
+    """Return what a policy was trained on, for people.
+
+    Args:
+        text: its name or file.
+        source: the recording that it is to be judged on, or empty.
+        seeds: of the worlds that it is to be judged on.
+
+    Raises:
+        UsageError: it was trained on what it is to be judged on.
+    """
+    if text in NAMES:
+        return BASELINE
+    path = Path(text)
+    if path.suffix == _CHECKPOINT_SUFFIX:
+        plan = RunFolder.open(path.parent).plan
+        worlds, recordings, trained = plan.worlds, plan.recordings, plan.seeds
+    else:
+        lineage = read_lineage(path)
+        if lineage is None:
+            return "not known"
+        worlds, recordings, trained = lineage.worlds, lineage.recordings, lineage.seeds
+    seen = sorted(set(trained) & set(seeds))
+    if seen:
+        some = ", ".join(map(str, seen[:5])) + (" ..." if len(seen) > 5 else "")  # noqa: PLR2004 -- the rest is alike
+        raise UsageError(f"--policy {text} was trained on seeds {some}: judge it on others by --seeds")
+    if source and recordings is not None and Path(recordings).resolve() == Path(source).resolve():
+        raise UsageError(f"--policy {text} was trained on {source}: judge it on another recording")
+    where = recordings if recordings is not None else "+".join(worlds)
+    return where + (f", seeds {', '.join(map(str, trained))}" if trained else "")
+
+
+_CHECKPOINT_SUFFIX = Path(CHECKPOINT).suffix
+
+
+@lru_cache(maxsize=16)
+def _from_file(text: str) -> Policy:
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"--policy {text}: no such file or baseline; baselines are {', '.join(NAMES)}")
+    try:
+        if path.suffix == _CHECKPOINT_SUFFIX:
+            return PlainPolicy(checkpoint_weights(path))
+        with safetensors.safe_open(path, "np") as file:
+            names = dict.fromkeys(file.keys())
+        return FeedForward.load(path) if is_feed_forward(names) else PlainPolicy(load_weights(path))
+    except (WeightsError, safetensors.SafetensorError) as error:
+        raise UsageError(f"--policy {text}: {error}") from error
