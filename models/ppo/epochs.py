@@ -4,6 +4,7 @@ import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
+from models.architecture import NETWORKS
 from models.ppo import gradient
 from models.ppo.flat import flatten
 from models.ppo.gradient import BETA_MEAN, BETA_SQUARE, Diagnostics, Learnt, Settings
@@ -22,16 +23,24 @@ class Epochs:
     """
 
     def __init__(self, state: TrainingState, hyper: Hyperparameters) -> None:
-        tensors = state.weights.tensors
         self._hyper = hyper
-        self._learnt = Learnt(
-            *(mx.array(vector) for vector in (flatten("actor", tensors), state.means["actor"], state.squares["actor"])),
-            *(
-                mx.array(vector)
-                for vector in (flatten("critic", tensors), state.means["critic"], state.squares["critic"])
-            ),
-        )
-        self._entropy_coefficient = hyper.entropy_at(state.updates)
+        vectors = [
+            vector
+            for network in NETWORKS
+            for vector in (flatten(network, state.weights.tensors), state.means[network], state.squares[network])
+        ]
+        self._learnt = Learnt(*(mx.array(vector) for vector in vectors))
+        self._constants = [
+            mx.array(number, mx.float32)
+            for number in (
+                hyper.lr_actor,
+                hyper.lr_critic,
+                hyper.clip,
+                hyper.entropy_at(state.updates),
+                hyper.value_clip or _UNCLIPPED,
+                hyper.grad_norm,
+            )
+        ]
         self.rng = rng_of(state.rng)
         self.adam_steps = state.adam_steps
         self.done = 0
@@ -55,18 +64,18 @@ class Epochs:
     def learn(self, rows: Rows) -> str | None:
         """Run the epochs; return what went wrong, if anything did."""
         for _ in range(self._hyper.epochs):
-            found = self._epoch(rows)
-            finite = all(np.isfinite(column).all() for column in found.values())
-            if not finite:
-                names = [name for name, column in found.items() if not np.isfinite(column).all()]
-                return f"not finite in epoch {self.done}: {', '.join(names)}"
+            found = self.epoch(rows)
+            wrong = [name for name, column in found.items() if not np.isfinite(column).all()]
+            if wrong:
+                return f"not finite in epoch {self.done}: {', '.join(wrong)}"
             if self.done == 1:
                 self.first_ratio_error = float(found["ratio_error"][0])
             self.last = {name: float(column.mean()) for name, column in found.items() if name in _TOLD}
             if self.last["kl"] > self._hyper.target_kl:
                 self.stopped = f"KL {self.last['kl']:.3g} in epoch {self.done}, above {self._hyper.target_kl:g}"
                 break
-        return None if self._finite() else f"not finite after epoch {self.done}: the parameters"
+        finite = all(np.isfinite(vector).all() for vector in self.vectors())
+        return None if finite else f"not finite after epoch {self.done}: the parameters"
 
     def entropy(self, rows: Rows) -> float:
         """Return the policy's mean entropy over the rows that teach the actor, in nats; 0 without one."""
@@ -78,39 +87,26 @@ class Epochs:
         """Return parameters and moments in the order of `Learnt`."""
         return tuple(np.array(vector) for vector in self._learnt)
 
-    def _finite(self) -> bool:
-        return all(np.isfinite(vector).all() for vector in self.vectors())
-
-    def _epoch(self, rows: Rows) -> dict[str, FloatArray]:
-        size = self._hyper.batch
+    def epoch(self, rows: Rows) -> dict[str, FloatArray]:
+        """Make one pass over the rows, evaluated as a whole; return each diagnostic, one number per minibatch."""
         count = len(rows.actions)
-        found = []
         # of like size, so that no gradient comes from a handful of steps
-        for chosen in np.array_split(self.rng.permutation(count), -(-count // size)):
-            self.adam_steps += 1
-            self._learnt, diagnostics = gradient.step(self._learnt, rows.batch(chosen, size), self._settings())
-            found.append(diagnostics)
+        parts = np.array_split(self.rng.permutation(count), -(-count // self._hyper.batch))
+        found = [self.minibatch(rows, chosen) for chosen in parts]
         mx.eval(self._learnt, found)
         self.done += 1
         return {name: np.array([getattr(each, name).item() for each in found]) for name in Diagnostics._fields}
 
+    def minibatch(self, rows: Rows, chosen: npt.NDArray[np.intp]) -> Diagnostics:
+        """Make one step of the gradient on the chosen rows; nothing is evaluated yet."""
+        self.adam_steps += 1
+        batch = rows.batch(chosen, self._hyper.batch)
+        self._learnt, diagnostics = gradient.step(self._learnt, batch, self._settings())
+        return diagnostics
+
     def _settings(self) -> Settings:
-        hyper = self._hyper
-        return Settings(
-            *(
-                mx.array(number, mx.float32)
-                for number in (
-                    hyper.lr_actor,
-                    hyper.lr_critic,
-                    hyper.clip,
-                    self._entropy_coefficient,
-                    hyper.value_clip or _UNCLIPPED,
-                    hyper.grad_norm,
-                    1.0 / (1.0 - BETA_MEAN**self.adam_steps),
-                    1.0 / (1.0 - BETA_SQUARE**self.adam_steps),
-                )
-            )
-        )
+        corrections = (1.0 / (1.0 - beta**self.adam_steps) for beta in (BETA_MEAN, BETA_SQUARE))
+        return Settings(*self._constants, *(mx.array(correction, mx.float32) for correction in corrections))
 
 
 _TOLD = ("policy_loss", "value_loss", "kl", "clip_fraction", "actor_norm", "critic_norm")

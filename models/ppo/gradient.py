@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import mlx.core as mx
 
-from models.networks import Parameters, actor_logits, critic_value
+from models.ppo.backward import backward, forward
 from models.ppo.flat import tensors_in
 
 BETA_MEAN, BETA_SQUARE, ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -63,8 +63,8 @@ class Settings(NamedTuple):
     """1 / (1 - 0.999^t)."""
 
 
-Losses = tuple[mx.array, mx.array, mx.array, mx.array, mx.array, mx.array]
-"""The first fields of `Diagnostics`: those that need no gradient."""
+ActorLosses = tuple[mx.array, mx.array, mx.array, mx.array, mx.array]
+"""Surrogate, entropy, divergence, share of ratios outside the clipping, and the largest distance of one from 1."""
 
 
 class Diagnostics(NamedTuple):
@@ -81,40 +81,58 @@ class Diagnostics(NamedTuple):
     critic_norm: mx.array
 
 
-def log_probabilities(parameters: Parameters, features: mx.array, history: mx.array) -> mx.array:
-    """Return the log-probability of every action, shape (B, 3)."""
-    logits = actor_logits(parameters, features, history)
-    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-
-
 def _evaluate(actor: mx.array, critic: mx.array, features: mx.array, history: mx.array, actions: mx.array) -> mx.array:
     """Return log-probability of the action, value and entropy of each row, shape (3, B, 1)."""
     size = features.shape[-1]
-    logs = log_probabilities(tensors_in(actor, "actor", size), features, history)
-    values = critic_value(tensors_in(critic, "critic", size), features, history)
+    logits, _ = forward(tensors_in(actor, "actor", size), "actor", features, history)
+    values, _ = forward(tensors_in(critic, "critic", size), "critic", features, history)
+    logs = _log_softmax(logits)
     entropy = -mx.sum(mx.exp(logs) * logs, axis=-1, keepdims=True)
     return mx.stack([mx.take_along_axis(logs, actions, axis=-1), values, entropy])
 
 
-def _losses(parameters: Parameters, batch: Batch, settings: Settings) -> tuple[mx.array, Losses]:
-    rows = mx.maximum(mx.sum(batch.learns), 1.0)
-    logs = log_probabilities(parameters, batch.features, batch.history)
+def _log_softmax(logits: mx.array) -> mx.array:
+    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+
+
+def _actor_loss(logits: mx.array, batch: Batch, settings: Settings) -> tuple[mx.array, ActorLosses]:
+    """Return the gradient of the actor's loss by the logits, and what there is to tell.
+
+    With p the probabilities and A' = A where the ratio is not clipped, else 0, the surrogate's gradient is
+    -ratio A' (onehot(a) - p), the entropy's -p (log p + H).
+    """
+    share = batch.learns / mx.maximum(mx.sum(batch.learns), 1.0)
+    logs = _log_softmax(logits)
+    chances = mx.exp(logs)
     change = (mx.take_along_axis(logs, batch.actions, axis=-1) - batch.log_probs) * batch.learns
     ratio = mx.exp(change)
-    clipped = mx.clip(ratio, 1.0 - settings.clip, 1.0 + settings.clip)
-    gain = mx.minimum(ratio * batch.advantages, clipped * batch.advantages)
-    policy_loss = -mx.sum(gain * batch.learns) / rows
-    entropy = -mx.sum(mx.exp(logs) * logs * batch.learns) / rows
+    free, clipped = (
+        ratio * batch.advantages,
+        mx.clip(ratio, 1.0 - settings.clip, 1.0 + settings.clip) * batch.advantages,
+    )
+    entropy = -mx.sum(chances * logs, axis=-1, keepdims=True)
+    chosen = (mx.arange(logits.shape[-1])[None] == batch.actions).astype(logits.dtype)
+    pull = mx.where(free <= clipped, free, 0.0)
+    slope = share * (settings.entropy * chances * (logs + entropy) - pull * (chosen - chances))
+    away = mx.abs(ratio - 1.0)
+    return slope, (
+        -mx.sum(share * mx.minimum(free, clipped)),
+        mx.sum(share * entropy),
+        mx.sum(share * (ratio - 1.0 - change)),
+        mx.sum(share * (away > settings.clip)),
+        mx.max(away),
+    )
 
-    value = critic_value(parameters, batch.features, batch.history)
-    near = batch.values + mx.clip(value - batch.values, -settings.value_clip, settings.value_clip)
-    square = mx.maximum(mx.square(value - batch.returns), mx.square(near - batch.returns))
-    value_loss = 0.5 * mx.sum(square * batch.present) / mx.maximum(mx.sum(batch.present), 1.0)
 
-    kl = mx.sum(ratio - 1.0 - change) / rows
-    outside = mx.sum(mx.abs(ratio - 1.0) > settings.clip) / rows
-    found = (policy_loss, value_loss, entropy, kl, outside, mx.max(mx.abs(ratio - 1.0)))
-    return policy_loss - settings.entropy * entropy + value_loss, found
+def _critic_loss(value: mx.array, batch: Batch, settings: Settings) -> tuple[mx.array, mx.array]:
+    """Return the gradient of the critic's loss by the values, and the loss."""
+    share = batch.present / mx.maximum(mx.sum(batch.present), 1.0)
+    moved = value - batch.values
+    error = value - batch.returns
+    near = batch.values + mx.clip(moved, -settings.value_clip, settings.value_clip) - batch.returns
+    inside = mx.abs(moved) <= settings.value_clip
+    slope = mx.where(mx.square(error) >= mx.square(near), error, mx.where(inside, near, 0.0))
+    return share * slope, 0.5 * mx.sum(share * mx.maximum(mx.square(error), mx.square(near)))
 
 
 def _adam(
@@ -133,11 +151,16 @@ def _adam(
 def _step(learnt: Learnt, batch: Batch, settings: Settings) -> tuple[Learnt, Diagnostics]:
     size = batch.features.shape[-1]
     actor, critic = tensors_in(learnt.actor, "actor", size), tensors_in(learnt.critic, "critic", size)
-    (_, found), gradients = mx.value_and_grad(_losses)(actor | critic, batch, settings)
+    logits, actor_trace = forward(actor, "actor", batch.features, batch.history)
+    value, critic_trace = forward(critic, "critic", batch.features, batch.history)
+    by_logits, (policy_loss, entropy, kl, outside, away) = _actor_loss(logits, batch, settings)
+    by_value, value_loss = _critic_loss(value, batch, settings)
+    gradients = backward(actor, "actor", actor_trace, by_logits) | backward(critic, "critic", critic_trace, by_value)
     along = [mx.concatenate([gradients[name].reshape(-1) for name in network]) for network in (actor, critic)]
     new_actor, actor_norm = _adam(learnt[:3], along[0], settings.lr_actor, settings)
     new_critic, critic_norm = _adam(learnt[3:], along[1], settings.lr_critic, settings)
-    return Learnt(*new_actor, *new_critic), Diagnostics(*found, actor_norm, critic_norm)
+    found = Diagnostics(policy_loss, value_loss, entropy, kl, outside, away, actor_norm, critic_norm)
+    return Learnt(*new_actor, *new_critic), found
 
 
 step = mx.compile(_step)
