@@ -17,6 +17,7 @@ START_WITHIN_S = 20.0
 STOP_WITHIN_S = 1.0
 BACKOFF_S = (0.2, 1.0, 3.0, 10.0)
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST_REASON = 300
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Exchange:
 
     def _launch(self) -> Endpoints:
         with self._log_file.open("ab") as log:
+            said_before = log.tell()
             process = subprocess.Popen(  # noqa: S603 -- our own module, with arguments from validated settings
                 [sys.executable, "-m", "venues.sim", "--port", str(self._port), *self._arguments],
                 cwd=ROOT,
@@ -103,7 +105,8 @@ class Exchange:
             endpoints = msgspec.json.decode(line, type=Endpoints)
         except msgspec.DecodeError:
             _end(process)
-            raise FatalError(f"the embedded exchange did not start: see {self._log_file}") from None
+            why = _last_line(self._log_file, said_before) or "it said nothing"
+            raise FatalError(f"the embedded exchange did not start: {why}; see {self._log_file}") from None
         self._port = int(endpoints.clob.rsplit(":", 1)[1].split("/")[0])
         return endpoints
 
@@ -140,6 +143,13 @@ def _first_line(pipe: IO[bytes], within_s: float) -> bytes:
         return lines.get(timeout=within_s)
     except queue.Empty:
         return b""
+
+
+def _last_line(file: Path, after: int) -> str:
+    with file.open("rb") as log:
+        log.seek(after)
+        lines = log.read().decode(errors="replace").split("\n")
+    return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")[:LONGEST_REASON]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

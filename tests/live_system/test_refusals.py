@@ -1,6 +1,7 @@
 """Live trading is refused with one line that says what to mend, before a session exists or an order is sent."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,10 @@ def refusal(supervisor: Supervisor, code: int) -> str:
         ({"FUSEBOX_LIVE_OPT_IN": ""}, BAD_SETTINGS, "no opt-in: set FUSEBOX_LIVE_OPT_IN=real-money"),
         ({"FUSEBOX_TRADE_SIZE_USD": ""}, BAD_SETTINGS, "no limit chosen: set FUSEBOX_TRADE_SIZE_USD"),
         ({"FUSEBOX_SIGNATURE_TYPE": ""}, BAD_SETTINGS, "no signature type: set FUSEBOX_SIGNATURE_TYPE"),
+        ({"FUSEBOX_PRIVATE_KEY": "hello"}, BAD_SETTINGS, "FUSEBOX_PRIVATE_KEY: the private key is no 64 hexadecimal"),
+        ({"FUSEBOX_PRIVATE_KEY": "f" * 64}, BAD_SETTINGS, "FUSEBOX_PRIVATE_KEY: the private key is a number that no"),
+        ({"FUSEBOX_PRIVATE_KEY_FILE": "/key"}, BAD_SETTINGS, "two keys: unset FUSEBOX_PRIVATE_KEY or"),
+        ({"FUSEBOX_EXCHANGE_FAULTS": "defualt"}, REFUSED, "--faults: defualt: No such file or directory: give a JSON"),
         ({"FUSEBOX_FUNDER": SOMEBODY_ELSE}, REFUSED, "signature type 0 does not go with funder"),
         (BEYOND_THE_DEPOSIT, REFUSED, "the funder has $10000.000000, the limits need $10001.000000"),
     ],
@@ -44,7 +49,7 @@ def refusal(supervisor: Supervisor, code: int) -> str:
 def test_what_is_missing_or_wrong_is_named_with_its_remedy(
     trade: Trade, environ: dict[str, str], code: int, said: str
 ) -> None:
-    assert said in refusal(trade(FUSEBOX_EXCHANGE_FAULTS="", **environ), code)
+    assert said in refusal(trade(**{"FUSEBOX_EXCHANGE_FAULTS": "", **environ}), code)
 
 
 def test_a_key_file_that_others_may_read_is_refused(trade: Trade, tmp_path: Path) -> None:
@@ -54,6 +59,19 @@ def test_a_key_file_that_others_may_read_is_refused(trade: Trade, tmp_path: Path
     line = refusal(trade(FUSEBOX_PRIVATE_KEY="", FUSEBOX_PRIVATE_KEY_FILE=str(file)), BAD_SETTINGS)
 
     assert line.endswith(f"others may read it: chmod 600 {file}")
+
+
+def test_a_key_file_that_is_none_is_refused_and_not_waited_for(trade: Trade, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for path in (tmp_path / "pipe", tmp_path):
+        line = refusal(trade(FUSEBOX_PRIVATE_KEY="", FUSEBOX_PRIVATE_KEY_FILE=str(path)), BAD_SETTINGS)
+        assert line.endswith(f"FUSEBOX_PRIVATE_KEY_FILE={path}: is no file: name the file that holds the key")
+
+
+def test_a_fault_plan_that_is_none_is_refused_with_what_is_wrong_in_it(trade: Trade, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"rules": [{"kind": "nonsense"}]}))
+    assert "Invalid enum value 'nonsense'" in refusal(trade(FUSEBOX_EXCHANGE_FAULTS=str(plan)), REFUSED)
 
 
 def test_a_key_file_of_our_own_is_taken(trade: Trade, tmp_path: Path) -> None:

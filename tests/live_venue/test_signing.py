@@ -171,7 +171,8 @@ def test_a_proxy_pays_and_the_key_signs() -> None:
     [
         (Wallet(Secret("0xabc")), "no 64 hexadecimal digits"),
         (Wallet(Secret("zz" * 32)), "no 64 hexadecimal digits"),
-        (Wallet(Secret("00" * 32)), "no 64 hexadecimal digits"),
+        (Wallet(Secret("00" * 32)), "a number that no wallet can have"),
+        (Wallet(Secret("ff" * 32)), "a number that no wallet can have"),
         (Wallet(Secret(PRIVATE_KEY), 4, FUNDER), "signature type 4 does not exist"),
         (Wallet(Secret(PRIVATE_KEY), 1), "needs the funder's address"),
         (Wallet(Secret(PRIVATE_KEY), 1, "0x12"), "is no address"),

@@ -12,6 +12,8 @@ AMOY = 80002
 EOA, POLY_PROXY, GNOSIS_SAFE, POLY_1271 = 0, 1, 2, 3
 """Signature types: a plain wallet, the venue's e-mail proxy, a Safe, and the deposit wallet new accounts have."""
 SIGNATURE_TYPES = frozenset({EOA, POLY_PROXY, GNOSIS_SAFE, POLY_1271})
+CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Of secp256k1 (SEC 2, 2.4.1): a private key is a number from 1 to one less than this."""
 
 
 class Secret:
@@ -86,8 +88,10 @@ def key_bytes(private_key: Secret) -> bytes:
         key = bytes.fromhex(digits)
     except ValueError:
         key = b""
-    if len(key) != 32 or not any(key):  # noqa: PLR2004 - the size of a secp256k1 key
+    if len(key) != 32:  # noqa: PLR2004 - the size of a secp256k1 key
         raise FatalError(
             f"the private key is no 64 hexadecimal digits ({len(digits)} characters): export it from the wallet again"
         ) from None
+    if not 0 < int.from_bytes(key) < CURVE_ORDER:
+        raise FatalError("the private key is a number that no wallet can have: export it from the wallet again")
     return key

@@ -130,8 +130,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = made.parse_args(arguments)
     try:
         faults = _plan(flags.faults, flags.seed, flags.window_s)
-    except (OSError, ValueError) as error:
-        made.error(f"argument --faults: {error}")
+    except OSError as error:
+        made.error(f"argument --faults: {flags.faults}: {error.strerror}: give a JSON file, or the word default")
+    except UnicodeDecodeError:
+        made.error(f"argument --faults: {flags.faults} is no text: give a JSON file, or the word default")
+    except ValueError as error:
+        made.error(f"argument --faults: {flags.faults}: {error}")
     operation = Operation(
         Terms(flags.clob_version, flags.require_deposit_wallet),
         TradingRules(deposit=flags.deposit, taker_delay_ms=flags.taker_delay_ms),
