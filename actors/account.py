@@ -26,7 +26,7 @@ class AccountUnknownError(FatalError):
 def disagreement(state: PortfolioState, rows: AccountRows) -> str | None:
     """Return in what a checkpoint differs from its rows, None when they say the same to the micro-dollar."""
     ledger = state.ledger
-    cash_usd = rows.totals.cash(ledger.start_usd)
+    cash_usd = rows.totals.cash(ledger.start_usd) - sold_cost(ledger)
     if ledger.cash_usd != cash_usd:
         return f"its cash is {ledger.cash_usd}, rows make it {cash_usd} (1e-6 USD)"
     if (ledger.trade_count, ledger.realised_usd) != (rows.totals.trades, rows.totals.realised_pnl_usd):
@@ -39,6 +39,11 @@ def disagreement(state: PortfolioState, rows: AccountRows) -> str | None:
     if set(state.orders) != live:
         return f"it has {len(state.orders)} open orders, the table {len(live)}, and they are not the same"
     return None
+
+
+def sold_cost(ledger: Ledger) -> int:
+    """Return the net cost (1e-6) of what is sold but whose sale is not confirmed: neither position nor trade has it."""
+    return sum(position.cost_usd for position in ledger.positions.values() if not position.shares)
 
 
 def rebuilt(rows: AccountRows, start_usd: int) -> PortfolioState:

@@ -28,6 +28,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
+from actors.account import sold_cost
 from actors.portfolio_state import PortfolioState
 from bench.measure.live_wallet import live_environ
 from bench.measure.two_ledgers import Rows, Venue, counted, differences, read_rows, read_venue
@@ -236,7 +237,9 @@ def _check(state_dir: Path, before: Standing, *, live: bool) -> tuple[Standing, 
     server = EmbeddedServer(state_dir)
     try:
         with psycopg.connect(server.start(), autocommit=True) as connection:
-            after, faults = compare(connection, state_dir, before, markets=not live)
+            with connection.transaction():  # of a killed process the server may still commit what it had been sent
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                after, faults = compare(connection, state_dir, before, markets=not live)
             if live and after.generation:
                 faults += differences(*_both(connection, state_dir), at_rest=False)
             return after, faults
@@ -273,8 +276,9 @@ def compare(
         faults.append(f"lost: {before} became {after}")
     if checkpoint is not None:
         state = msgspec.msgpack.decode(checkpoint.payload, type=PortfolioState)
-        if journaled == 0 and state.ledger.cash_usd != totals.cash(STARTING_CASH_USD):
-            faults.append(f"cash {state.ledger.cash_usd}, rows say {totals.cash(STARTING_CASH_USD)}")
+        by_rows = totals.cash(STARTING_CASH_USD) - sold_cost(state.ledger)
+        if journaled == 0 and state.ledger.cash_usd != by_rows:
+            faults.append(f"cash {state.ledger.cash_usd}, rows say {by_rows}")
     for condition_id, by_fills, by_trades in connection.execute(FLOWS) if markets else ():
         if by_fills != by_trades:
             faults.append(f"market {condition_id}: fills moved {by_fills} USD, trades and positions {by_trades}")

@@ -101,7 +101,16 @@ def read_venue(ledger: Path) -> Venue:
 
 
 def read_rows(connection: psycopg.Connection, session_id: int) -> Rows:
-    """Return what the tables and the newest checkpoint say of a session."""
+    """Return what the tables and the newest checkpoint say of a session at one moment.
+
+    Of a killed process the database may still commit what it had been sent.
+    """
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return _read_rows(connection, session_id)
+
+
+def _read_rows(connection: psycopg.Connection, session_id: int) -> Rows:
     fills: list[tuple[Fill, str]] = []
     for row in connection.execute(
         "SELECT f.id, f.order_id, f.venue, f.trade_id, f.order_hash, o.token_id, o.side, f.price, f.shares, f.fee_usd,"

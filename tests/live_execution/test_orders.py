@@ -3,6 +3,7 @@
 import pytest
 
 from actors import addresses
+from actors.account import sold_cost
 from actors.live_looks import GRACE_S
 from actors.venue_holds import MISSED, NOT_RECONCILED, PAUSED
 from core.errors import TransientError
@@ -302,6 +303,22 @@ def test_a_position_that_only_the_venue_knows_is_taken_in_and_handed_to_the_watc
     told = [m for m in world.heard[addresses.WATCHDOG.name] if isinstance(m, PositionPublished)]
     assert told[-1].side == "UP"
     world.assert_ledgers_agree()
+
+
+def test_rows_explain_the_cash_also_while_the_sale_of_everything_is_not_confirmed() -> None:
+    world = LiveWorld(order_type="GTC")  # in whole hundredths of a share: nothing is left over
+    world.propose("UP")
+    world.run_s(70)
+    world.propose("UP", "CLOSE")
+    world.run_s(1.5)
+    (sold,) = world.state.ledger.positions.values()
+    assert (sold.shares, world.tables.positions) == (0, {})
+    assert sold_cost(world.state.ledger) == sold.cost_usd != 0
+    assert world.state.ledger.cash_usd == world.cash_usd - sold_cost(world.state.ledger)
+    world.run_s(70)
+
+    assert sold_cost(world.state.ledger) == 0
+    assert world.state.ledger.cash_usd == world.cash_usd + world.state.ledger.realised_usd
 
 
 def test_what_was_traded_before_the_session_is_not_taken_in() -> None:
