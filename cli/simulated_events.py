@@ -25,7 +25,7 @@ BOOK_EVERY_MS = 1_000
 """A book whose touch stays is shown again this often: the sizes behind it change."""
 DEPTH = 12
 """Levels kept on each side of each token."""
-FLOW_MS, BRIEF_FLOW_MS = 250, 100
+FLOW_MS, BRIEF_FLOW_MS = 500, 100
 """Trades of this long come as one bundle with the touch after them; the second for short windows, whose lookbacks are
 short. Either is received just before a grid step, so a decision sees what it would see if each trade came by itself."""
 FLOW_BEFORE_GRID_MS = 40

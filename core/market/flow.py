@@ -195,10 +195,11 @@ class FlowState:
         return minute[_PRICES] / self._minute if self._filled(self._minute) else 0.0
 
     def _apply_trade(self, trade: Trade, received_ms: int) -> None:
-        half = self._since(self._half)
+        then = self._then(self._half)
+        count = self._count - then[_COUNT]
         if (
-            half[_COUNT] >= _LARGE_TRADE_SAMPLE
-            and trade.quantity >= LARGE_TRADE_MULTIPLE * half[_TRADED] / half[_COUNT]
+            count >= _LARGE_TRADE_SAMPLE
+            and trade.quantity >= LARGE_TRADE_MULTIPLE * (self._traded - then[_TRADED]) / count
         ):
             self._large_ms = received_ms
         self._price = trade.price
