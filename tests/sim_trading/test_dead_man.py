@@ -65,7 +65,7 @@ def test_the_switch_stays_armed_over_a_restart(make_trader: MakeTrader, tmp_path
 def test_an_order_held_when_the_switch_strikes_does_not_outlive_it(trader: Trader) -> None:
     trader.engine.heartbeat(OWNER, "", trader.now_ms)
     trader.after(9.9)
-    trader.engine.place(trader.order("BUY", 3_000, trader.ask()), trader.now_ms)
+    trader.engine.place(trader.order("BUY", 3_000, trader.ask() + 2), trader.now_ms)
     trader.after(1)
     assert not trader.engine.open_orders(OWNER)
     assert trader.engine.trades(OWNER)

@@ -56,7 +56,7 @@ def test_a_market_buy_spends_exactly_its_dollars(trader: Trader) -> None:
 
 def test_a_sell_pays_its_fee_out_of_the_proceeds(trader: Trader) -> None:
     trader.bought(40)
-    before, cents = trader.cash(), trader.bid()
+    before, cents = trader.cash(), trader.bid() - 5
     answer = trader.place(trader.order("SELL", 40, cents, "FAK"))
     trader.after(60)
     assert answer.making_amount == 40_000_000
@@ -89,8 +89,8 @@ def test_what_was_taken_is_gone_until_the_world_changes_the_level(trader: Trader
 
 
 def test_a_level_stays_taken_while_it_shows_the_same(trader: Trader) -> None:
-    price, shown = trader.book().asks[20]
-    trader.place(trader.order("BUY", sum(s for _, s in trader.book().asks[:20]) / 1e6 + 10, price / 10_000))
+    price, shown = trader.book().asks[8]
+    trader.place(trader.order("BUY", sum(s for _, s in trader.book().asks[:8]) / 1e6 + 10, price / 10_000))
     kept = 0
     while dict(WORLD.market_book(trader.market, trader.now_ms).asks).get(price) == shown:
         assert dict(trader.book().asks)[price] == shown - 10_000_000
