@@ -15,6 +15,7 @@ from actors import addresses
 from actors.addresses import Account
 from actors.market_features import Fused, Heard, fuse
 from actors.market_status import Known, asset_status
+from actors.shadow import Shadow
 from core.errors import FuseboxError, RejectedError
 from core.market.features import FUSED_FEATURES, SCHEMAS, FeatureHistory, FeatureSchema
 from core.market.market import Market
@@ -26,6 +27,7 @@ from core.messages import (
     FlowPublished,
     IntentProposed,
     MarketListed,
+    Persist,
     PositionPublished,
     PositionRequested,
     SettlementPricePublished,
@@ -108,9 +110,13 @@ class MarketActor(Actor):
         make_policy: Callable[[object], Policy],
         log: Callable[[str], None],
         beside: Account | None = None,
+        shadow: Callable[[], Policy] | None = None,
     ) -> None:
         super().__init__(context)
         self.asset = asset
+        self._session_id = session_id
+        self._make_shadow = shadow
+        self._shadow: Shadow | None = None
         self._accounts = (Account(session_id),) if beside is None else (Account(session_id), beside)
         self._rules = rules
         self._make_policy = make_policy
@@ -136,6 +142,13 @@ class MarketActor(Actor):
         """Ask for weights, markets, position and views; start the grid."""
         self._ask()
         self._next_tick(self.context.clock.now_ms())
+        if self._make_shadow is not None:
+            self.context.work("shadow", self._make_shadow, lane="policy")
+
+    def on_stop(self) -> None:
+        """Say how the shadow compared."""
+        if self._shadow is not None:
+            self._log(self._shadow.told())
 
     def receive(self, message: object) -> None:
         """Note views as they come; decide on the grid."""
@@ -159,6 +172,8 @@ class MarketActor(Actor):
                 self.context.work("policy", lambda: self._make_policy(weights), lane="policy")
             case WorkDone(key="policy", value=policy):
                 self._take(policy)  # type: ignore[arg-type]
+            case WorkDone(key="shadow", value=policy):
+                self._shadow = Shadow(policy, self.asset, self._session_id)  # type: ignore[arg-type]
             case WorkFailed(key="policy", error=FuseboxError() as error) if self._policy is not None:
                 self._log(f"{self.context.address} keeps its weights, the new ones are of no use: {error}")
             case WorkFailed(error=error):
@@ -229,12 +244,28 @@ class MarketActor(Actor):
         for account in self._accounts:
             self._act(account, market, view, action, probabilities, fused, at_ms)
         self._record(market, state, fused.equity_usd, held, action, probabilities, value)
+        self._cast(market, view, held, action, at_ms)
         self._show(market, fused, probabilities, action, None, at_ms)
         self._save(at_ms)
 
-    def _fuse(self, market: Market, view: BookView, held: PositionPublished | None, at_ms: int) -> Fused:
+    def _fuse(
+        self,
+        market: Market,
+        view: BookView,
+        held: PositionPublished | None,
+        at_ms: int,
+        schema: FeatureSchema | None = None,
+    ) -> Fused:
         heard = Heard(self._strikes.get(market.condition_id), held, self._prices, self._basis)
-        return fuse(market, view, self._flow, heard, at_ms, schema=self._schema, limits=self._rules.limits)
+        limits = self._rules.limits
+        return fuse(market, view, self._flow, heard, at_ms, schema=schema or self._schema, limits=limits)
+
+    def _cast(self, market: Market, view: BookView, held: PositionPublished | None, action: int, at_ms: int) -> None:
+        """Ask the shadow about the same step."""
+        if self._shadow is not None:
+            rows = self._shadow.see(self._fuse(market, view, held, at_ms, self._shadow.schema), action)
+            if rows:
+                self.context.tell(addresses.DB_WRITER, Persist(rows))
 
     def _held(self, condition_id: str, portfolio: Address) -> PositionPublished | None:
         return self._positions.get(condition_id, {}).get(portfolio)

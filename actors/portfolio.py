@@ -351,14 +351,14 @@ class PortfolioActor(Actor):
 
     def _publish_position(self, asset: str, condition_id: str) -> None:
         state = self._state
-        held, *others = [*sorted(state.positions(condition_id), key=lambda position: -position.shares), None]
+        held = sorted(state.positions(condition_id), key=lambda position: -position.shares)
         view = PositionPublished(
             asset,
             condition_id,
-            held,
+            held[0] if held else None,
             state.is_busy(condition_id),
             self.context.address,
-            others=tuple(each for each in others if each is not None),
+            others=tuple(held[1:]),
             realised_usd=state.realised(condition_id),
             forced=state.is_forced(condition_id),
         )

@@ -6,24 +6,21 @@ from actors.addresses import PAPER_EXECUTOR, PAPER_PORTFOLIO
 from cli.checkpoint_keeper import Keeper
 from cli.database import Database
 from cli.model_line import ModelLine
-from config.settings import Settings
+from cli.policy_choice import Choice
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
-from models.weights import Weights
 
 
 class Keeping:
     """The restored states of a run, its weights, and the keeper of its checkpoints."""
 
-    def __init__(self, system: ThreadedRuntime, database: Database, settings: Settings, given: Weights) -> None:
+    def __init__(self, system: ThreadedRuntime, database: Database, choice: Choice) -> None:
         self._system = system
         restored = database.restore()
         system.inherit(restored.states)
         self.refusal = restored.refusal
         beside = database.beside
-        name = f"untrained-seed-{settings.seed}" if settings.weights is None else settings.weights.stem
-        source = f"untrained, seed {settings.seed}" if settings.weights is None else settings.weights.name
-        self.models: ModelLine = database.open_models(given, name, source)
+        self.models: ModelLine = database.open_models(choice.weights, choice.line, choice.source)
         self.keeper = Keeper(
             system,
             database.session.id,

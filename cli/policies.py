@@ -4,17 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import safetensors
-
 from actors.market import Policy
+from cli.policy_files import CHECKPOINT_SUFFIX, policy_in
 from cli.simulated import SimulatedStage
 from cli.stage import Stage
-from cli.training_folder import CHECKPOINT, RunFolder, checkpoint_weights, read_lineage
+from cli.training_folder import RunFolder, read_lineage
 from cli.usage import UsageError
 from models.baselines import NAMES, ORACLE, make_baseline
-from models.baselines.feed_forward import FeedForward, is_feed_forward
-from models.checkpoint import load_weights
-from models.plain import PlainPolicy
 from models.weights import WeightsError
 
 BASELINE = "a baseline"
@@ -61,7 +57,7 @@ def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
     if text in NAMES:
         return BASELINE
     path = Path(text)
-    if path.suffix == _CHECKPOINT_SUFFIX:
+    if path.suffix == CHECKPOINT_SUFFIX:
         plan = RunFolder.open(path.parent).plan
         worlds, recordings, trained = plan.worlds, plan.recordings, plan.seeds
     else:
@@ -79,19 +75,12 @@ def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
     return where + (f", seeds {', '.join(map(str, trained))}" if trained else "")
 
 
-_CHECKPOINT_SUFFIX = Path(CHECKPOINT).suffix
-
-
 @lru_cache(maxsize=16)
 def _from_file(text: str) -> Policy:
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"--policy {text}: no such file or baseline; baselines are {', '.join(NAMES)}")
     try:
-        if path.suffix == _CHECKPOINT_SUFFIX:
-            return PlainPolicy(checkpoint_weights(path))
-        with safetensors.safe_open(path, "np") as file:
-            names = dict.fromkeys(file.keys())
-        return FeedForward.load(path) if is_feed_forward(names) else PlainPolicy(load_weights(path))
-    except (WeightsError, safetensors.SafetensorError) as error:
+        return policy_in(path)
+    except WeightsError as error:
         raise UsageError(f"--policy {text}: {error}") from error

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,6 +15,7 @@ import httpx
 import typer
 from loguru import logger
 
+from actors.live_reconciliation import LOOKBACK_S
 from actors.notifier import Post
 from cli.client import conninfo_of
 from cli.control import Control
@@ -31,11 +33,13 @@ from cli.live_wallet import wallet_of
 from cli.model_line import ModelLine
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
+from cli.policy_choice import choice_of, learning_of, policy_of
+from cli.policy_files import policy_in
 from cli.rollback import Rollback
 from cli.rules import rules_of
 from cli.screen import Screen
 from cli.status_report import Process
-from cli.wiring import Services, Venues, assemble, start_all, warm_policy
+from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
 from config.load import load_settings
 from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
@@ -46,7 +50,6 @@ from core.runtime.gate import GateCell
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
 from core.trading.money import decimal
-from models.checkpoint import fresh_weights, load_weights
 
 if TYPE_CHECKING:
     from cli.live_trading import Live
@@ -72,7 +75,13 @@ def run(
     ] = None,
     window_s: Annotated[int | None, typer.Option(help="Window length of the demo in seconds.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the demo's world and of the actors.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Policy weights to trade with.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="shipped (trained), fresh (untrained), or a baseline, such as fair-value.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="File of policy weights to trade with, instead.")] = None,
+    shadow: Annotated[
+        Path | None, typer.Option(help="File of another policy: what it would have done is written down beside.")
+    ] = None,
     new_session: Annotated[bool, typer.Option("--new-session", help="Start a session instead of resuming.")] = False,
     no_wait: Annotated[
         bool,
@@ -85,7 +94,8 @@ def run(
     75 another process has taken over.
     """
     given = {"profile": profile, "mode": mode, "assets": assets, "world": world, "window_s": window_s}
-    overrides = {**given, "seed": seed, "weights": weights, "lease_wait_s": 0.0 if no_wait else None}
+    deciding = {"policy": policy, "weights": weights, "shadow": shadow}
+    overrides = {**given, **deciding, "seed": seed, "lease_wait_s": 0.0 if no_wait else None}
     settings = load_settings(os.environ, overrides, PROJECT_ROOT / ".env")
     if settings.mode != "paper":
         wallet_of(settings)  # what the settings lack is said before anything is started
@@ -101,8 +111,11 @@ class Trading:
         self._stop = threading.Event()
         self._gate = GateCell(now_ms=SystemClock().now_ms)
         self._live: Live | None = None
-        weights = settings.weights
-        self._weights = fresh_weights(settings.seed) if weights is None else load_weights(weights)
+        self._choice = choice_of(settings)
+        shadow = settings.shadow
+        self._shadow = None if shadow is None else partial(policy_in, shadow)
+        if self._shadow is not None:
+            self._shadow()  # what is wrong with the file is said before anything is started
 
     def run(self) -> int:
         """Start, wait, stop; return the exit code."""
@@ -185,8 +198,14 @@ class Trading:
         if self._live is None:
             return None
         session = database.session
-        began_s = session.started_at_ms // 1000
-        return self._live.trading(session.id, began_s, database.order_hashes(), log, database.unconfirmed())
+        return self._live.trading(
+            session.id,
+            session.started_at_ms // 1000,
+            database.order_hashes(),
+            log,
+            database.unconfirmed(),
+            database.final_fills(SystemClock().now_ms() - LOOKBACK_S * 1000),
+        )
 
     def _start(
         self, ends: contextlib.ExitStack, screen: Screen, database: Database, keeper: GateKeeper
@@ -202,7 +221,7 @@ class Trading:
             lane_width={"rest": 4, "policy": 1},
         )
         observer = Observer(system, session.id)
-        keeping = Keeping(system, database, settings, self._weights)
+        keeping = Keeping(system, database, self._choice)
         cash_usd = settings.starting_cash if self._live is None else self._live.cash_usd
         rules = rules_of(settings, session, database.beside, cash_usd)
         services = self._services(database, keeping.models)
@@ -284,9 +303,11 @@ class Trading:
         log = OneOfAKind()
         return Services(
             write=write,
-            load_weights=models.weights,
-            weights_source="fresh, untrained" if settings.weights is None else settings.weights.name,
-            make_policy=warm_policy,
+            load_weights=self._choice.load(models),
+            weights_source=self._choice.source,
+            make_policy=policy_of,
+            learning=learning_of(settings, self._choice, models, database.session.id),
+            shadow=self._shadow,
             post=None if hook is None else _discord(hook.get_secret_value()),
             log=log,
             journal=database.journal,

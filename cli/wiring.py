@@ -13,7 +13,7 @@ from actors.execution import ExecutionClient
 from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorActor
 from actors.feed import BookFeedActor, FlowFeedActor
-from actors.learner import LearnerActor
+from actors.learner import LearnerActor, Learning
 from actors.market import MarketActor, MarketRules, Policy
 from actors.notifier import NotifierActor, Post
 from actors.portfolio import PortfolioActor, Sizing
@@ -99,6 +99,10 @@ class Services(msgspec.Struct, frozen=True):
     """None: on paper."""
     learner: Callable[[Context], Actor] | None = None
     """What stands at the learner's address; None: the learner."""
+    learning: Learning | None = None
+    """How the learner learns; None: the weights stay as they are."""
+    shadow: Callable[[], Policy] | None = None
+    """Makes a policy that is asked beside the one that decides, and not followed."""
 
 
 def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Services) -> None:
@@ -136,7 +140,11 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
     add(
         addresses.LEARNER,
         services.learner
-        or (lambda context: LearnerActor(context, services.load_weights, services.weights_source, markets)),
+        or (
+            lambda context: LearnerActor(
+                context, services.load_weights, services.weights_source, markets, services.learning, log
+            )
+        ),
     )
     add(addresses.DISCOVERY, discovery_of(rules.assets, rules, venues, log))
     for asset in rules.assets:
@@ -227,7 +235,14 @@ def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) ->
         Spec(
             addresses.market(asset),
             lambda context: MarketActor(
-                context, asset, rules.session_id, rules.market, services.make_policy, services.log, beside
+                context,
+                asset,
+                rules.session_id,
+                rules.market,
+                services.make_policy,
+                services.log,
+                beside,
+                shadow=services.shadow,
             ),
             asset,
             state=state_of(addresses.market(asset)),

@@ -15,6 +15,7 @@ KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
 STALE_FLOOR_S = 2.0
 DAY_S = 86_400
 SECRETS = frozenset(("database_url", "discord_webhook_url", "private_key"))
+SHIPPED, FRESH = "shipped", "fresh"
 REAL_MONEY = "real-money"
 """What has to be written out before an order with real money is sent."""
 
@@ -104,7 +105,19 @@ class Settings(BaseSettings):
     learn_live: bool = Field(
         default=False, description="true: the learner hears what live orders came of, in live and dual"
     )
-    weights: Path | None = Field(None, description="file of a policy's weights; none for fresh, untrained ones")
+    policy: Literal["shipped", "fresh", "hold", "random", "momentum", "mean-reversion", "fade-spike", "fair-value"] = (
+        Field("shipped", description="what decides: shipped (trained), fresh (untrained) or a baseline")
+    )
+    weights: Path | None = Field(None, description="file of a policy's weights, instead of FUSEBOX_POLICY")
+    shadow: Path | None = Field(
+        None, description="file of another policy's weights: what it would have done is written down beside"
+    )
+    learn: bool = Field(
+        default=True, description="true: the policy goes on learning from what it trades; false: it stays as it is"
+    )
+    learning_profile: str = Field(
+        "online", description="hyperparameters of that: a name in config/learning, or a TOML file"
+    )
     discord_webhook_url: SecretStr | None = Field(
         None, description="https:// address of a Discord webhook; none for no alerts"
     )
@@ -156,7 +169,7 @@ class Settings(BaseSettings):
     def _number(cls, value: object) -> object:
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
-    @field_validator("state_dir", "weights", "private_key_file")
+    @field_validator("state_dir", "weights", "shadow", "private_key_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else PROJECT_ROOT / value.expanduser()
@@ -199,6 +212,10 @@ class Settings(BaseSettings):
                 f"FUSEBOX_EXIT_SECONDS_BEFORE_CLOSE ({self.exit_seconds_before_close:g}), "
                 "or positions are sold as they open"
             )
+        if self.weights is not None and self.policy != SHIPPED:
+            raise ValueError(
+                f"FUSEBOX_POLICY={self.policy} and FUSEBOX_WEIGHTS={self.weights.name}: unset one, either decides alone"
+            )
         if self.trade_size_usd > self.starting_cash_usd:
             raise ValueError(
                 f"FUSEBOX_TRADE_SIZE_USD={self.trade_size_usd}: must not exceed "
@@ -213,8 +230,8 @@ class Settings(BaseSettings):
 
     @property
     def learns(self) -> bool:
-        """Whether the learner hears of each step: on paper always, with real money where it is switched on."""
-        return self.mode == "paper" or self.learn_live
+        """Whether the policy learns from each step: on paper unless switched off, with real money if switched on."""
+        return self.learn and (self.mode == "paper" or self.learn_live)
 
     @property
     def venue(self) -> str:

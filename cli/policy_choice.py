@@ -1,0 +1,81 @@
+"""Which policy a run decides by: the shipped one, an untrained one, a file's, or a baseline that learns nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from actors.learner import Learning
+from actors.market import Policy
+from cli.model_line import ModelLine
+from cli.training_profile import read_profile
+from config.settings import FRESH, PROJECT_ROOT, SHIPPED, Settings
+from models.baselines import make_baseline
+from models.checkpoint import fresh_weights, load_weights
+from models.policy import Policy as ModelPolicy
+from models.weights import Weights
+
+SHIPPED_FILE = PROJECT_ROOT / "models" / "shipped" / "policy.safetensors"
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """Stands in the place of weights for a policy that has none."""
+
+    name: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The policy of a run: its weights, the name of their line of checkpoints, and where they come from, for people.
+
+    `baseline` decides instead of the weights where one was asked for.
+    """
+
+    weights: Weights
+    line: str
+    source: str
+    baseline: Baseline | None = None
+
+    def load(self, models: ModelLine) -> Callable[[], object]:
+        """Return what the learner starts from."""
+        baseline = self.baseline
+        return models.loaded if baseline is None else lambda: baseline
+
+
+def choice_of(settings: Settings) -> Choice:
+    """Return the policy that the settings name.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another network or feature schema.
+    """
+    if settings.weights is not None:
+        return Choice(load_weights(settings.weights), settings.weights.stem, settings.weights.name)
+    if settings.policy == FRESH:
+        seed = settings.seed
+        return Choice(fresh_weights(seed), f"untrained-seed-{seed}", f"untrained, seed {seed}")
+    shipped = load_weights(SHIPPED_FILE)
+    if settings.policy == SHIPPED:
+        return Choice(shipped, SHIPPED, f"shipped, v{shipped.version}")
+    return Choice(shipped, SHIPPED, f"baseline {settings.policy}", Baseline(settings.policy))
+
+
+def learning_of(settings: Settings, choice: Choice, models: ModelLine, session_id: int) -> Learning | None:
+    """Return how a run learns, None where it does not.
+
+    Raises:
+        UsageError: the profile cannot be used.
+    """
+    if not settings.learns or choice.baseline is not None:
+        return None
+    return Learning(read_profile(Path(settings.learning_profile)).ppo, models.store, session_id)
+
+
+def policy_of(weights: object) -> Policy:
+    """Return the policy of one asset, compiled and warm; takes seconds on a new host, so run it in a worker."""
+    match weights:
+        case Baseline(name=name):
+            return make_baseline(name)
+        case Weights():
+            policy = ModelPolicy(weights)
+            policy.warm_up()
+            return policy
+    raise TypeError(f"expected weights or a baseline, was {type(weights).__name__}")
