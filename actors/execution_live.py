@@ -44,13 +44,15 @@ class LiveSession(msgspec.Struct, frozen=True):
     """The session as a live client sees it.
 
     `since_s` is its start (unix seconds); `recorded_hashes`, by order id, are those the database has for orders that an
-    earlier process left open; `unconfirmed` are its closed orders whose fills are not final.
+    earlier process left open; `unconfirmed` are its closed orders whose fills are not final, and `booked`, by trade
+    and order hash, its fills of late that are.
     """
 
     id: int
     since_s: int
     recorded_hashes: dict[str, str] = {}
     unconfirmed: tuple[Working, ...] = ()
+    booked: frozenset[tuple[str, str]] = frozenset()
 
 
 class LiveExecutionClient:
@@ -80,7 +82,9 @@ class LiveExecutionClient:
         self._signs = VenueSigns(host)
         self._looks = Looks(account, host, log)
         self._posts = Posts(account, host, self._looks, self._signs, self._doubt, log)
-        self._reconciliation = Reconciliation(account, host, session.id, session.since_s, self._signs, log)
+        self._reconciliation = Reconciliation(
+            account, host, session.id, session.since_s, self._signs, log, session.booked
+        )
         self._pulse = Pulse(account, host, self._signs, log, self._look_at_all)
 
     # -- from signature to post ---------------------------------------------------------------------------------

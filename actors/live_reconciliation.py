@@ -1,6 +1,6 @@
 """Reconciliation: what the venue has and we do not know of is cancelled or taken in, also before the gate opens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from actors import addresses
 from actors.execution import Host
@@ -32,6 +32,7 @@ class Reconciliation:
 
     Args:
         since_s: when the session began (unix seconds): what was traded before is not ours to book.
+        booked: trade and order hash of what an earlier process has booked for good.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Reconciliation:
         since_s: int,
         signs: VenueSigns,
         log: Callable[[str], None],
+        booked: Container[tuple[str, str]] = (),
     ) -> None:
         self._account = account
         self._host = host
@@ -49,6 +51,7 @@ class Reconciliation:
         self._signs = signs
         self._log = log
         self._since_s = since_s
+        self._booked = booked
         self._asking = False
         self._again = False
         self._told: set[str] = set()
@@ -99,7 +102,8 @@ class Reconciliation:
 
     def _adopt_unknown(self, trade: VenueTrade) -> None:
         for execution in executions(trade, self._account.identity):
-            if self._host.known({execution.leg.order_hash}):
+            order_hash = execution.leg.order_hash
+            if self._host.known({order_hash}) or (execution.trade_id, order_hash) in self._booked:
                 continue
             market = self._host.market(trade.condition_id)
             side = None if market is None else market.side_of(execution.leg.token_id)

@@ -25,7 +25,7 @@ from core.runtime.address import Address
 from core.runtime.checkpoint import Quarantined
 from core.runtime.gate import GateCell
 from models.weights import Weights
-from storage.account_rows import unconfirmed_rows
+from storage.account_rows import final_fills, unconfirmed_rows
 from storage.beside import open_beside
 from storage.checkpoints import quarantine
 from storage.drain import drain
@@ -185,6 +185,15 @@ class Database:
         """
         with self._pool.connection() as connection:
             return unconfirmed(unconfirmed_rows(connection, self.session.id))
+
+    def final_fills(self, since_ms: int) -> frozenset[tuple[str, str]]:
+        """Return trade and order hash of the session's fills since `since_ms` that are known to be final.
+
+        Raises:
+            TransientError, FatalError: the database cannot be asked.
+        """
+        with self._pool.connection() as connection:
+            return final_fills(connection, self.session.id, since_ms)
 
     def open_models(self, given: Weights, name: str, source: str) -> ModelLine:
         """Return the weights to trade with: those stored last under `name`, or `given` where that is news.

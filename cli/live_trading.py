@@ -54,9 +54,10 @@ class Live(msgspec.Struct, frozen=True):
         recorded_hashes: dict[str, str],
         log: Callable[[str], None],
         unconfirmed: tuple[Working, ...] = (),
+        booked: frozenset[tuple[str, str]] = frozenset(),
     ) -> Trading:
         """Return who executes a session's orders; what the database knows of the unfinished ones comes along."""
-        again = LiveSession(session_id, since_s, recorded_hashes)
+        again = LiveSession(session_id, since_s, recorded_hashes, booked=booked)
         first = msgspec.structs.replace(again, unconfirmed=unconfirmed)
 
         def made(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
@@ -88,7 +89,10 @@ def open_live(
         except TransientError as error:
             logger.warning("{}; asking again in {:g} s", error, wait_s)
             sleep(wait_s)
-    return _opened(settings, clob_url, user_ws_url, now_ms)
+    try:
+        return _opened(settings, clob_url, user_ws_url, now_ms)
+    except TransientError as error:
+        raise TransientError(f"the venue at {clob_url} cannot be asked, try again later: {error}") from error
 
 
 def _opened(settings: Settings, clob_url: str, user_ws_url: str, now_ms: Callable[[], int]) -> Live:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from actors.addresses import market
 from cli.live_table import live_table
+from config.load import VARIABLES, ConfigError
 from config.settings import Settings
 from core.runtime.system import ActorSystem
 from storage.queries import Session
@@ -36,9 +37,13 @@ class Screen:
         logging.getLogger("psycopg").setLevel(
             logging.ERROR
         )  # what it warns of, a write that failed, we report ourselves
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
         file = settings.state_dir / "fusebox.log"
-        logger.add(file, level="DEBUG", rotation="10 MB", retention=3, diagnose=False, backtrace=False)
+        try:
+            settings.state_dir.mkdir(parents=True, exist_ok=True)
+            logger.add(file, level="DEBUG", rotation="10 MB", retention=3, diagnose=False, backtrace=False)
+        except OSError as error:
+            reason = f"{error.strerror}: name a folder that can be written"
+            raise ConfigError(f"{VARIABLES['state_dir']}={settings.state_dir}: {reason}") from error
         if self._console.is_terminal:
             logger.add(
                 self._print, level=settings.log_level, format="{time:HH:mm:ss} {level: <7} {message}", diagnose=False

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 from core.records import FillRecord, IntentRecord, MarketRecord, OrderRecord, PositionRecord
 from storage.pool import Connection, database_errors
 from storage.queries import LedgerTotals, TradesSummary, ledger_totals, open_positions, trades_summary
-from storage.values import units, unix_ms
+from storage.values import instant, units, unix_ms
 
 
 class OrderRows(msgspec.Struct, frozen=True):
@@ -93,6 +93,22 @@ def unconfirmed_rows(connection: Connection, session_id: int) -> UnconfirmedRows
             (session_id,),
         )
         return UnconfirmedRows(_with_fills(connection, found), _markets(connection, found))
+
+
+def final_fills(connection: Connection, session_id: int, since_ms: int) -> frozenset[tuple[str, str]]:
+    """Return trade and order hash of each of a session's fills since `since_ms` (unix) that cannot change any more.
+
+    Raises:
+        TransientError, FatalError: as every query does.
+    """
+    with database_errors():
+        found = _rows(
+            connection,
+            "SELECT f.trade_id, f.order_hash FROM fills f JOIN orders o ON o.id = f.order_id JOIN intents i"
+            " ON i.id = o.intent_id WHERE i.session_id = %s AND f.state <> 'MATCHED' AND f.filled_at >= %s",
+            (session_id, instant(since_ms)),
+        )
+    return frozenset((row["trade_id"], row["order_hash"]) for row in found)
 
 
 _ORDERS = (

@@ -117,13 +117,15 @@ class LiveWorld:
         sizing = Sizing(100 * MICRO, 2, self._order_type, OpenLimits())
         hashes = {row.id: row.order_hash for row in self.tables.orders.values() if row.closed_at_ms is None}
         not_final = unconfirmed(self.tables.unconfirmed())
+        fills = self.tables.fills.values()
+        booked = frozenset((fill.trade_id, fill.order_hash) for fill in fills if fill.state != "MATCHED")
         recorded = {order_id: order_hash for order_id, order_hash in hashes.items() if order_hash is not None}
 
         def portfolio(context: Context) -> Actor:
             return PortfolioActor(context, SESSION, self._cash_usd, sizing, VENUE, self._say, live=True)
 
         def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
-            session = LiveSession(SESSION, START_MS // 1000, recorded, () if of_this_process else not_final)
+            session = LiveSession(SESSION, START_MS // 1000, recorded, () if of_this_process else not_final, booked)
             return LiveExecutionClient(
                 account, lambda _: _silent(), session, self._say, saved if of_this_process else b""
             )

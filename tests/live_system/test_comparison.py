@@ -107,6 +107,7 @@ def test_kills_at_any_moment_leave_no_difference(tmp_path: Path, order_type: Ord
         world.step(trades=False)
     world.close()
     assert differences(read_venue(file), world.tables.rows(world.state), at_rest=True) == []
+    assert not [line for line in world.lines if "trade elsewhere" in line]  # what was booked before is no news
 
 
 @pytest.mark.parametrize("away_s", [30.0, 3.0 * LATE_WINDOWS * WINDOW_S])

@@ -74,6 +74,19 @@ def test_a_fault_plan_that_is_none_is_refused_with_what_is_wrong_in_it(trade: Tr
     assert "Invalid enum value 'nonsense'" in refusal(trade(FUSEBOX_EXCHANGE_FAULTS=str(plan)), REFUSED)
 
 
+def test_a_state_folder_that_is_a_file_is_refused(trade: Trade, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    line = refusal(trade(FUSEBOX_STATE_DIR=str(tmp_path / "file")), BAD_SETTINGS)
+    assert line.endswith(f"FUSEBOX_STATE_DIR={tmp_path / 'file'}: File exists: name a folder that can be written")
+
+
+def test_a_venue_that_cannot_be_reached_is_named(trade: Trade) -> None:
+    names = ("CLOB", "GAMMA", "BINANCE_REST", "CLOB_WS", "USER_WS", "PRICE_WS", "BINANCE_WS")
+    urls = {f"FUSEBOX_{name}_URL": f"{'ws' if name.endswith('WS') else 'http'}://127.0.0.1:9" for name in names}
+    line = refusal(trade("--profile", "real", "--window-s", "900", FUSEBOX_EXCHANGE_FAULTS="", **urls), REFUSED)
+    assert "the venue at http://127.0.0.1:9 cannot be asked, try again later: GET /time: ConnectError" in line
+
+
 def test_a_key_file_of_our_own_is_taken(trade: Trade, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(private_key(WALLET) + "\n")

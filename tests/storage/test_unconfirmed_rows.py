@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from actors.account import unconfirmed
 from core.records import FillRecord, OrderRecord, Record
 from core.trading.orders import OrderState
-from storage.account_rows import UnconfirmedRows, unconfirmed_rows
+from storage.account_rows import UnconfirmedRows, final_fills, unconfirmed_rows
 from storage.pool import Connection
 from storage.queries import Session
 from storage.writer import write
@@ -28,6 +28,10 @@ def test_a_closed_order_with_a_provisional_fill_is_told_until_the_fill_is_final(
     assert (working.order.filled_shares, working.order.token_id) == (fill.shares, order.token_id)
     assert (working.intent.id, working.market.condition_id) == (order.intent_id, "0xc0")
     assert unconfirmed_rows(connection, session.id + 1) == UnconfirmedRows()
+    assert final_fills(connection, session.id, fill.filled_at_ms) == frozenset()
 
     write(connection, [replace(fill, state="CONFIRMED")])
     assert unconfirmed_rows(connection, session.id) == UnconfirmedRows()
+    assert final_fills(connection, session.id, fill.filled_at_ms) == {("t1", "0xh1")}
+    assert final_fills(connection, session.id, fill.filled_at_ms + 1) == frozenset()
+    assert final_fills(connection, session.id + 1, fill.filled_at_ms) == frozenset()
