@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from actors.execution_passive import REST_S
 from cli.evaluate_report import as_json, as_tables
 from cli.evaluation import Conditions, Evaluation, evaluated
 from cli.judging import Judged, Judging, judge
@@ -19,12 +20,13 @@ from cli.rollout import Terms
 from cli.seeds import parse_seeds
 from cli.simulated import TAKER_DELAY_MS, episode_of, known_world
 from cli.stages import Shown
-from cli.training_profile import Exit, terms_of
+from cli.training_profile import Entry, Exit, terms_of
 from cli.usage import UsageError
 from cli.workers import Workers
 from models.baselines import ORACLE
 from venues.sim.world import ASSETS, VARIANTS
 
+_WIDE = 120
 SIMULATED_FILLS = "paper: the order walks the book that is there when it arrives, and what it takes stays taken"
 
 
@@ -36,6 +38,7 @@ def evaluate(
     window_s: Annotated[int, typer.Option(help="Length of a window, s.", min=10, max=900)] = 900,
     assets: Annotated[str, typer.Option(help="Tickers, comma-separated.")] = ",".join(ASSETS),
     exit: Annotated[Exit, typer.Option(help="When what is held is sold: 120 s before the close, or not.")] = "t-2",  # noqa: A002 -- the option's name
+    entry: Annotated[Entry, typer.Option(help="Openings take the offer, or rest at the bid for 10 s.")] = "taker",
     size: Annotated[float, typer.Option(help="Trade size in USD.", min=1.0)] = 100.0,
     sample: Annotated[bool, typer.Option("--sample", help="Draw actions instead of taking the likeliest.")] = False,
     recordings: Annotated[Path | None, typer.Option(help="Judge on a recording instead of a world.")] = None,
@@ -47,7 +50,7 @@ def evaluate(
 
     Example: `supervisor.py evaluate --policy fair-value --policy hold --policy oracle --world lagged --seeds 901-910`.
     """
-    terms = terms_of(size, exit, sample=sample)
+    terms = terms_of(size, exit, entry, sample=sample)
     names = [known_policy(each) for each in dict.fromkeys(policy)]
     if recordings is not None:
         trainings = [known_training(name, str(recordings), ()) for name in names]
@@ -75,7 +78,8 @@ def _tell(result: Evaluation, judged: Sequence[Judged], out: Path | None, *, out
     if output_json:
         sys.stdout.write(text)
     else:
-        Console().print(as_tables(result))
+        console = Console()
+        (console if console.is_terminal else Console(width=_WIDE)).print(as_tables(result))
     if out is None:
         return
     from cli.evaluate_plots import draw  # noqa: PLC0415 -- the plotting library takes a second to load
@@ -144,7 +148,7 @@ def _conditions(
         latency_ms=terms.latency_ms,
         taker_delay_ms=taker_delay_ms,
         fill_model=fill_model,
-        entry="taker (FAK)",
+        entry=f"passive (post-only at the bid for {REST_S:g} s)" if terms.passive else "taker (FAK)",
         exit="at settlement" if settles else f"{terms.exit_before_s:g} s before the close (at W = 900)",
         actions="drawn" if terms.sample else "the most probable",
     )

@@ -8,11 +8,13 @@ import msgspec
 
 from actors import addresses
 from actors.collector import CollectorActor
+from actors.execution import ExecutionClient
+from actors.execution_passive import PassivePaperClient
 from actors.market import MarketRules, Policy
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from cli.stage import Stage
-from cli.wiring import Rules, Services, assemble, start_all
+from cli.wiring import Rules, Services, Trading, assemble, start_all
 from core.errors import FatalError
 from core.market.market import Side
 from core.messages import IntentProposed, TrajectoryEnded, TransitionRecorded
@@ -24,9 +26,11 @@ from core.runtime.stepped import SteppedRuntime
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.trading.limits import OpenLimits
 from core.trading.money import MICRO
+from venues.paper.broker import VENUE
 
 SESSION_ID = 0
 BOOK_STALE_S = 30.0
+PAPER_BOOK_AGE_MS = 30_000
 STALE_FLOOR_S = 2.0
 GRID_MS = 500
 
@@ -41,6 +45,8 @@ class Terms(msgspec.Struct, frozen=True):
     exit_before_s: float | None = 120.0
     min_left_s: float = 180.0
     sample: bool = False
+    passive: bool = False
+    """Whether openings rest at the bid instead of taking the offer."""
 
 
 class EpisodeResult(msgspec.Struct, frozen=True):
@@ -124,6 +130,7 @@ def run_episode(
         post=None,
         log=lambda _text: None,
         learner=learner,
+        trading=Trading(VENUE, _passive_client(terms)) if terms.passive else None,
     )
     with _without_collections():
         assemble(system, rules_of(stage, terms), stage.venues(clock), services)
@@ -169,8 +176,15 @@ def rules_of(stage: Stage, terms: Terms) -> Rules:
         ),
         watchdog=WatchdogLimits(book_stale_s=stale_s, flow_stale_s=flow_stale_s, exit_before_s=terms.exit_before_s),
         paper_latency_ms=terms.latency_ms,
-        paper_book_age_ms=round(BOOK_STALE_S * 1000),
+        paper_book_age_ms=PAPER_BOOK_AGE_MS,
     )
+
+
+def _passive_client(terms: Terms) -> Callable[[bytes, bool], ExecutionClient]:
+    def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
+        return PassivePaperClient(terms.latency_ms, PAPER_BOOK_AGE_MS, saved, of_this_process=of_this_process)
+
+    return client
 
 
 @contextmanager

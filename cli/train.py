@@ -14,10 +14,9 @@ from cli.training_folder import POLICY, Plan, Progress, RunFolder, read_lineage
 from cli.training_profile import SHIPPED, Profile, read_profile
 from cli.training_screen import TrainingScreen
 from cli.usage import UsageError
+from cli.warm_start import check_start, first_weights
 from cli.workers import Workers
-from models.checkpoint import fresh_weights, load_weights
 from models.ppo.state import TrainingState
-from models.weights import Weights
 
 DEFAULT_OUT = Path("runs/policy")
 
@@ -36,7 +35,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, to the bit.")] = False,
     recordings: Annotated[Path | None, typer.Option(help="Learn from a recording instead of a world.")] = None,
-    warm_start: Annotated[Path | None, typer.Option(help="Weights to begin with: a safetensors file.")] = None,
+    warm_start: Annotated[str | None, typer.Option(help="Begin with a policy's file, or imitating a baseline.")] = None,
     keep_every: Annotated[int, typer.Option(help="Also keep the policy of every so many updates.", min=0)] = 0,
 ) -> None:
     """Train a policy with PPO; a checkpoint after every update, Ctrl-C stops after it.
@@ -58,11 +57,18 @@ def train(
 
 
 def begun(out: Path, plan: Plan) -> Training:
-    """Return a new run, not started."""
+    """Return a new run, not started.
+
+    Raises:
+        UsageError: it cannot begin like that, or not there.
+    """
+    check_start(plan)
+    folder = RunFolder.create(out, plan)
     state = TrainingState.fresh(
-        _first_weights(plan), plan.seed, source=plan.warm_start or f"untrained, seed {plan.seed}"
+        first_weights(plan), plan.seed, source=plan.warm_start or f"untrained, seed {plan.seed}"
     )
-    return Training(RunFolder.create(out, plan), Progress(), state)
+    folder.save(Progress(), state)
+    return Training(folder, Progress(), state)
 
 
 def resumed(out: Path, windows: int | None) -> Training:
@@ -73,7 +79,7 @@ def resumed(out: Path, windows: int | None) -> Training:
     saved = folder.load()
     if saved is None:
         plan = folder.plan
-        return Training(folder, Progress(), TrainingState.fresh(_first_weights(plan), plan.seed))
+        return Training(folder, Progress(), TrainingState.fresh(first_weights(plan), plan.seed))
     return Training(folder, *saved)
 
 
@@ -98,11 +104,11 @@ def _plan(
     envs: int,
     profile: Profile,
     recordings: Path | None,
-    warm_start: Path | None,
+    warm_start: str | None,
     keep_every: int,
 ) -> Plan:
     worlds = tuple(known_world(name.strip()) for name in world.split(","))
-    before = None if warm_start is None or not warm_start.exists() else read_lineage(warm_start)
+    before = None if warm_start is None or not Path(warm_start).is_file() else read_lineage(Path(warm_start))
     if recordings is not None:
         recorded_stages(str(recordings))  # to refuse now what cannot be played
     return Plan(
@@ -112,23 +118,7 @@ def _plan(
         windows=windows,
         envs=envs,
         keep_every=keep_every,
-        warm_start=None if warm_start is None else str(warm_start),
+        warm_start=warm_start,
         seeds_before=() if before is None else before.seeds,
         profile=profile,
     )
-
-
-def _first_weights(plan: Plan) -> Weights:
-    schema = plan.profile.feature_schema
-    if plan.warm_start is None:
-        return fresh_weights(plan.seed, schema)
-    path = Path(plan.warm_start)
-    if not path.is_file():
-        raise UsageError(f"--warm-start {path}: no such file; give a policy's safetensors file")
-    weights = load_weights(path)
-    if weights.schema != schema:
-        raise UsageError(
-            f"--warm-start {plan.warm_start} sees the {weights.schema.name} features, the profile the {schema.name} "
-            "ones: give weights and profile of one schema"
-        )
-    return weights

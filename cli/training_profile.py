@@ -16,6 +16,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "config" / "learning"
 SHIPPED = FOLDER / "shipped.toml"
 
 Exit = Literal["t-2", "settlement"]
+Entry = Literal["taker", "passive"]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,10 +41,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return terms_of(self.trade_size_usd, self.exit, sample=True)
 
 
-def terms_of(trade_size_usd: float, exit_rule: Exit, *, sample: bool = False) -> Terms:
-    """Return terms for a trade size in dollars and the rule by which positions end."""
+def terms_of(trade_size_usd: float, exit_rule: Exit, entry: Entry = "taker", *, sample: bool = False) -> Terms:
+    """Return terms for a trade size in dollars, the rule by which positions end, and how they begin."""
     before_s = float(EXIT_BEFORE_S) if exit_rule == "t-2" else None
-    return Terms(trade_size_usd=micros(trade_size_usd), exit_before_s=before_s, sample=sample)
+    return Terms(
+        trade_size_usd=micros(trade_size_usd), exit_before_s=before_s, sample=sample, passive=entry == "passive"
+    )
 
 
 def read_profile(path: Path) -> Profile:

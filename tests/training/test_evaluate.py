@@ -87,6 +87,18 @@ def test_the_share_of_the_oracle_is_that_of_its_net_result() -> None:
     assert [row["oracle_share"] for row in rows] == pytest.approx([1.0, totals[1] / totals[0]])
 
 
+def test_a_passive_entry_pays_no_fee_for_what_it_gets() -> None:
+    taker, passive = (judged("--policy", "fair-value", *BRIEF, "--entry", entry) for entry in ("taker", "passive"))
+    assert passive["conditions"]["entry"].startswith("passive (post-only")
+    assert taker["rows"][0]["maker_fills"] == 0
+    assert 0 < passive["rows"][0]["maker_fills"] < passive["rows"][0]["fills"]
+    fees = [
+        float(r["rows"][0]["performance"]["all"]["fees_usd"]) / r["rows"][0]["performance"]["all"]["trades"]
+        for r in (taker, passive)
+    ]
+    assert fees[1] < 0.8 * fees[0]
+
+
 def test_seeds_that_a_policy_was_trained_on_are_refused(trained: Path) -> None:
     done = run("--policy", trained, *BRIEF)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -8,14 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from cli.gathering import Gathering, gather, segments_of
 from cli.rollout import run_episode
 from cli.simulated import SimulatedStage, episode_of
-from cli.training_folder import read_lineage
+from cli.train import begun
+from cli.training_folder import Plan, read_lineage
 from cli.training_profile import SHIPPED, read_profile, terms_of
+from cli.warm_start import Watching, watch
 from core.market.features import FUSED_FEATURES
 from models.checkpoint import fresh_weights, load_weights
 from models.plain import PlainPolicy
@@ -129,6 +132,22 @@ def test_the_same_task_gathers_the_same_segments_and_another_draw_others() -> No
     assert first.segments[0].actions.tolist() == again.segments[0].actions.tolist()
     assert first.actions == again.actions
     assert first.segments[0].actions.tolist() != other.segments[0].actions.tolist()
+
+
+def test_a_run_may_begin_by_imitating_a_baseline(tmp_path: Path) -> None:
+    plan = Plan(
+        worlds=("lagged",), recordings=None, seed=5, windows=1, envs=1, keep_every=0, warm_start="fair-value",
+        profile=msgspec.structs.replace(read_profile(SHIPPED), window_s=60, assets=("BTC", "ETH")),
+    )  # fmt: skip
+    weights = begun(tmp_path, plan).state.weights
+    assert weights.to_bytes() == begun(tmp_path / "again", plan).state.weights.to_bytes()
+    taught = PlainPolicy(weights)
+    seen = watch(Watching(episode_of("lagged", 6, 0, 60, ("BTC",)), "fair-value", terms_of(100, "t-2")))
+    chances = [taught.evaluate(f, h.reshape(5, -1))[0] for f, h in zip(seen.features, seen.history, strict=True)]
+    trading = seen.actions > 0
+    assert trading.any()
+    leaning = np.array([1 - hold for hold, _, _ in chances])
+    assert leaning[trading].mean() > 2 * leaning[~trading].mean()
 
 
 @pytest.mark.parametrize(
