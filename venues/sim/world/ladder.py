@@ -4,6 +4,7 @@ import hashlib
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from venues.sim.world.noise import Floats, Ints, scrambled
 
@@ -49,27 +50,37 @@ def market_key(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
+@lru_cache(maxsize=2)
+def _index(*, fine: bool) -> Ints:
+    return np.arange(len(ladder(fine=fine)))
+
+
+@lru_cache(maxsize=512)
+def _orders(key: int, *, is_bid: bool, fine: bool) -> tuple[npt.NDArray[np.uint64], Ints, Ints, Ints]:
+    """Return what one side's orders have of their own at each level: key, phase, periods near and far (steps)."""
+    side = np.uint64(0xD1B54A32D192ED03 if is_bid else 0)
+    with np.errstate(over="ignore"):
+        own = np.uint64(key) + ladder(fine=fine).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + side
+    pace = scrambled(own)
+    offset = (pace * 1e6).astype(np.int64)
+    return own, offset, (6 + 14 * pace).astype(np.int64), (60 + 180 * pace).astype(np.int64)
+
+
 def resting_shares(key: int, step: int, best_bid: int, best_ask: int, *, fine: bool) -> Floats:
     """Return the shares (two decimals) on every level of the ladder at a 200 ms step.
 
     Levels up to `best_bid` (an index of the ladder) are bids, those from `best_ask` on are asks. A level keeps its
     size for a while of its own, shorter near the touch: orders come and go there.
     """
-    levels = ladder(fine=fine)
-    index = np.arange(len(levels))
-    is_bid = index <= best_bid
-    side = is_bid.astype(np.uint64)
-    with np.errstate(over="ignore"):
-        own = (
-            np.uint64(key)
-            + levels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-            + side * np.uint64(0xD1B54A32D192ED03)
-        )
-        distance = np.where(is_bid, best_bid - index, index - best_ask)
-        pace = scrambled(own)
-        period = np.where(distance < _NEAR_LEVELS, 6 + 14 * pace, 60 + 180 * pace).astype(np.int64)
-        epoch = ((step + (pace * 1e6).astype(np.int64)) // period).astype(np.uint64)
-        chance = scrambled(own ^ (epoch * np.uint64(0xA0761D6478BD642F)))
+    bids, asks = _orders(key, is_bid=True, fine=fine), _orders(key, is_bid=False, fine=fine)
+    split = best_bid + 1
+    index = _index(fine=fine)
+    own = np.concatenate((bids[0][:split], asks[0][split:]))
+    offset, near, far = (np.concatenate((b[:split], a[split:])) for b, a in zip(bids[1:], asks[1:], strict=True))
+    distance = np.concatenate((best_bid - index[:split], index[split:] - best_ask))
+    period = np.where(distance < _NEAR_LEVELS, near, far)
+    epoch = ((step + offset) // period).astype(np.uint64)
+    chance = scrambled(own ^ (epoch * np.uint64(0xA0761D6478BD642F)))
     depth = np.clip(distance, 0, len(_MEDIANS) - 1)
     spread = np.log(chance / (1 - chance)) * (_SIZE_SDS[depth] * (np.sqrt(3) / np.pi))
     spread *= np.where(spread < 0, _THIN_SIDE, _THICK_SIDE)

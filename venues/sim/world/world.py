@@ -138,10 +138,9 @@ class World:
         block, i = self._at(market, t_ms)
         fine, bid, ask = block.fine[i], block.best_bid[i], block.best_ask[i]
         step = block.first_step + i
-        levels = (ladder(fine=fine) * _MICRO_PER_MILLI).tolist()
-        shares = [
-            round(s * 1_000_000) for s in resting_shares(market_key(market.slug), step, bid, ask, fine=fine).tolist()
-        ]
+        levels = _prices(fine=fine)
+        resting = resting_shares(market_key(market.slug), step, bid, ask, fine=fine)
+        shares: list[int] = np.rint(resting * 1_000_000).astype(np.int64).tolist()
         for level, taken in self._consumed(market, step).items():
             if level in (levels[bid], levels[ask]):
                 i = bid if level == levels[bid] else ask
@@ -177,6 +176,12 @@ class World:
 def winning_outcome(opening_sum: int, closing_sum: int) -> Literal["Up", "Down"]:
     """Return the outcome for two TWAP sums over the same number of ticks; a tie is Up."""
     return "Up" if closing_sum >= opening_sum else "Down"
+
+
+@lru_cache(maxsize=2)
+def _prices(*, fine: bool) -> list[int]:
+    """Return the ladder's prices, integers of 1e-6."""
+    return [price * _MICRO_PER_MILLI for price in ladder(fine=fine).tolist()]
 
 
 def _tick(*, fine: bool) -> int:
