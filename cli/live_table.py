@@ -162,7 +162,7 @@ def _summary(system: ActorSystem, held: object, state: GateState, assets: tuple[
     learner = _view(system, "learner", LearnerStatus)
     parts = []
     if isinstance(learner, LearnerStatus):
-        parts.append(f"policy v{learner.version} ({learner.source}), {learner.transitions} transitions heard")
+        parts.append(learner_text(learner))
     if isinstance(recorder, RecorderStatus):
         behind = f"{recorder.queued} queued, {recorder.lag_s:.1f} s behind" if recorder.queued else "nothing queued"
         parts.append(f"database {recorder.written} rows, {behind}")
@@ -171,6 +171,17 @@ def _summary(system: ActorSystem, held: object, state: GateState, assets: tuple[
         parts.append(f"stale: {', '.join(stale)}")
     lines.append(Text("; ".join(parts), style="dim"))
     return Group(*lines)
+
+
+def learner_text(learner: LearnerStatus) -> str:
+    """Return the policy in use and how it learns, for people."""
+    text = f"policy v{learner.version} ({learner.source})"
+    if not learner.learns:
+        return text
+    text += f", {learner.updates} updates, {learner.waiting} of {learner.buffer} transitions for the next"
+    if learner.entropy is not None:
+        text += f", entropy {learner.entropy:.3f}"
+    return text if learner.rolled_back is None else f"{text}, the last update was undone"
 
 
 def _stale(system: ActorSystem, asset: str) -> list[str]:

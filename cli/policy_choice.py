@@ -10,6 +10,7 @@ from actors.market import Policy
 from cli.model_line import ModelLine
 from cli.training_profile import read_profile
 from config.settings import FRESH, PROJECT_ROOT, SHIPPED, Settings
+from core.market.features import FUSED_FEATURES
 from models.baselines import make_baseline
 from models.checkpoint import fresh_weights, load_weights
 from models.policy import Policy as ModelPolicy
@@ -51,7 +52,7 @@ def choice_of(settings: Settings) -> Choice:
         return Choice(load_weights(settings.weights), settings.weights.stem, settings.weights.name)
     if settings.policy == FRESH:
         seed = settings.seed
-        return Choice(fresh_weights(seed), f"untrained-seed-{seed}", f"untrained, seed {seed}")
+        return Choice(fresh_weights(seed, FUSED_FEATURES), f"untrained-seed-{seed}", f"untrained, seed {seed}")
     shipped = load_weights(SHIPPED_FILE)
     if settings.policy == SHIPPED:
         return Choice(shipped, SHIPPED, f"shipped, v{shipped.version}")

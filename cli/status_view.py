@@ -11,6 +11,7 @@ from rich.text import Text
 from cli.divergence import Divergence
 from cli.divergence import lines as divergence_lines
 from cli.hold_lines import hold_text, moment
+from cli.live_table import learner_text
 from cli.status_outstanding import outstanding_texts, venue_text
 from cli.status_report import AssetLine, PortfolioLine, Status
 from cli.status_stored import StoredStatus
@@ -154,7 +155,7 @@ def _tail(status: Status) -> list[RenderableType]:
         if status.recorder.refused:
             parts.append(f"{status.recorder.refused} refused batches in the journal folder wait for you")
     if status.learner is not None:
-        parts.append(f"policy v{status.learner.version} ({status.learner.source})")
+        parts.append(learner_text(status.learner))
     lines: list[RenderableType] = [Text("; ".join(parts), style="dim")]
     if status.failure is not None:
         lines.append(Text(f"giving up: {status.failure}", style="red"))

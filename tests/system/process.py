@@ -14,9 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without our own settings, and with those given."""
+    """Return this process's environment without our own settings, and with those given.
+
+    The policy is an untrained one unless a test says otherwise: it trades often, at any price, in any window.
+    """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
-    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **environ}
+    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), "FUSEBOX_POLICY": "fresh", **environ}
 
 
 class Supervisor:
