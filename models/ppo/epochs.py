@@ -1,4 +1,4 @@
-"""The passes of one update over its rows: shuffled minibatches, one evaluation an epoch, a stop where KL runs away."""
+"""The passes of one update over its rows: shuffled minibatches, and an end before the last where KL runs away."""
 
 import mlx.core as mx
 import numpy as np
@@ -55,11 +55,11 @@ class Epochs:
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             columns = (features[rows], history[rows], actions[rows, None])
-            chunks.append(
-                gradient.evaluate(self._learnt.actor, self._learnt.critic, *(mx.array(column) for column in columns))
+            answer = gradient.evaluate(
+                self._learnt.actor, self._learnt.critic, *(mx.array(column) for column in columns)
             )
-        mx.eval(chunks)
-        return np.concatenate([np.array(chunk)[..., 0] for chunk in chunks], axis=1)[:, :count]
+            chunks.append(np.array(answer)[..., 0])
+        return np.concatenate(chunks, axis=1)[:, :count]
 
     def learn(self, rows: Rows) -> str | None:
         """Run the epochs; return what went wrong, if anything did."""
@@ -88,20 +88,20 @@ class Epochs:
         return tuple(np.array(vector) for vector in self._learnt)
 
     def epoch(self, rows: Rows) -> dict[str, FloatArray]:
-        """Make one pass over the rows, evaluated as a whole; return each diagnostic, one number per minibatch."""
+        """Make one pass over the rows; return each diagnostic, one number per minibatch."""
         count = len(rows.actions)
         # of like size, so that no gradient comes from a handful of steps
         parts = np.array_split(self.rng.permutation(count), -(-count // self._hyper.batch))
         found = [self.minibatch(rows, chosen) for chosen in parts]
-        mx.eval(self._learnt, found)
         self.done += 1
         return {name: np.array([getattr(each, name).item() for each in found]) for name in Diagnostics._fields}
 
     def minibatch(self, rows: Rows, chosen: npt.NDArray[np.intp]) -> Diagnostics:
-        """Make one step of the gradient on the chosen rows; nothing is evaluated yet."""
+        """Make one step of the gradient on the chosen rows, and evaluate it."""
         self.adam_steps += 1
         batch = rows.batch(chosen, self._hyper.batch)
-        self._learnt, diagnostics = gradient.step(self._learnt, batch, self._settings())
+        self._learnt, diagnostics, stages = gradient.step(self._learnt, batch, self._settings())
+        gradient.settle(self._learnt, diagnostics, stages)
         return diagnostics
 
     def _settings(self) -> Settings:

@@ -5,7 +5,7 @@
     critic  = 1/2 mean max((V - R)^2, (V_old + clip(V - V_old, -delta, delta) - R)^2)
 
 after Schulman et al. 2017 (equation 7), the critic's clipping as in OpenAI's `baselines`. Nothing is read back: what a
-step has to tell comes as arrays, to be evaluated with the next parameters. Call within `LEARNING.turn()`.
+step has to tell comes as arrays, to be evaluated with the next parameters by `settle`. Call within `LEARNING.turn()`.
 """
 
 from typing import NamedTuple
@@ -148,11 +148,34 @@ def _adam(
     return (parameters - rate * settings.mean_correction * mean / root, mean, square), norm
 
 
-def _step(learnt: Learnt, batch: Batch, settings: Settings) -> tuple[Learnt, Diagnostics]:
+class Stages(NamedTuple):
+    """Halts on the way to the next parameters; see `settle`."""
+
+    outputs: mx.array
+    """Logits and values side by side, shape (B, 4)."""
+    actor: mx.array
+    """The actor's gradient, a flat vector."""
+    critic: mx.array
+
+
+def settle(learnt: Learnt, found: Diagnostics, stages: Stages) -> None:
+    """Evaluate what a step returned, a stage at a time.
+
+    MLX lets an evaluation wait while more than ten tasks are under way in the process, on whatever stream. A step's
+    operations asked for at once would make every decision queue behind them: 60 at a time do not.
+    """
+    for stage in stages:
+        mx.eval(stage)
+    mx.eval(learnt, found)
+
+
+def _step(learnt: Learnt, batch: Batch, settings: Settings) -> tuple[Learnt, Diagnostics, Stages]:
     size = batch.features.shape[-1]
     actor, critic = tensors_in(learnt.actor, "actor", size), tensors_in(learnt.critic, "critic", size)
     logits, actor_trace = forward(actor, "actor", batch.features, batch.history)
     value, critic_trace = forward(critic, "critic", batch.features, batch.history)
+    outputs = mx.concatenate([logits, value], axis=-1)
+    logits, value = outputs[:, :-1], outputs[:, -1:]
     by_logits, (policy_loss, entropy, kl, outside, away) = _actor_loss(logits, batch, settings)
     by_value, value_loss = _critic_loss(value, batch, settings)
     gradients = backward(actor, "actor", actor_trace, by_logits) | backward(critic, "critic", critic_trace, by_value)
@@ -160,7 +183,7 @@ def _step(learnt: Learnt, batch: Batch, settings: Settings) -> tuple[Learnt, Dia
     new_actor, actor_norm = _adam(learnt[:3], along[0], settings.lr_actor, settings)
     new_critic, critic_norm = _adam(learnt[3:], along[1], settings.lr_critic, settings)
     found = Diagnostics(policy_loss, value_loss, entropy, kl, outside, away, actor_norm, critic_norm)
-    return Learnt(*new_actor, *new_critic), found
+    return Learnt(*new_actor, *new_critic), found, Stages(outputs, *along)
 
 
 step = mx.compile(_step)

@@ -68,8 +68,8 @@ def step(columns: Mapping[str, plain.Floats], grad_norm: float = UNCLIPPED) -> t
         )
         numbers = (RATE, RATE, CLIP, ENTROPY, VALUE_CLIP, grad_norm, 1 / (1 - BETA_MEAN), 1000.0)
         settings = Settings(*(mx.array(number) for number in numbers))
-        learnt, found = gradient.step(Learnt(*(mx.array(vector) for vector in vectors)), batch, settings)
-        mx.eval(learnt, found)
+        learnt, found, stages = gradient.step(Learnt(*(mx.array(vector) for vector in vectors)), batch, settings)
+        gradient.settle(learnt, found, stages)
         return [np.array(vector, np.float64) for vector in learnt], Diagnostics(*found)
 
 
