@@ -14,8 +14,10 @@ weights keep what was recorded.
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
+from core.market.features import HISTORY_STATES
 from models.ppo.epochs import Epochs
 from models.ppo.flat import unflatten
 from models.ppo.hyper import Hyperparameters
@@ -94,3 +96,22 @@ def _after(state: TrainingState, hyper: Hyperparameters, run: Epochs, normaliser
         source=f"update {state.version + 1}",
         parent_sha256=sha256_of(state.weights),
     )
+
+
+def warm_up(state: TrainingState, hyper: Hyperparameters) -> None:
+    """Have the gradient step compiled: some twenty seconds where this host never did, nothing where it has."""
+    size = state.weights.schema.size
+    nothing = Segment(
+        asset="",
+        condition_id="",
+        features=np.zeros((1, size), np.float32),
+        history=np.zeros((1, HISTORY_STATES * size), np.float32),
+        actions=np.zeros(1, np.int32),
+        log_probs=np.zeros(1, np.float32),
+        versions=np.zeros(1, np.int64),
+        learns=np.ones(1, np.bool_),
+        rewards_usd=np.zeros(1, np.int64),
+        next_features=None,
+        next_history=None,
+    )
+    update(state, [nothing], msgspec.structs.replace(hyper, epochs=1))

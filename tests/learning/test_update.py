@@ -13,7 +13,7 @@ from models.ppo import gradient
 from models.ppo.hyper import Hyperparameters
 from models.ppo.state import TrainingState
 from models.ppo.step import Segment
-from models.ppo.update import update
+from models.ppo.update import update, warm_up
 from tests.learning.made import SIZE, lively_weights, probabilities, segment
 
 HYPER = Hyperparameters(target_kl=10.0)
@@ -181,3 +181,9 @@ def bandit(state: TrainingState, seed: int, plays: int = 256) -> list[Segment]:
         )
         for play in range(plays)
     ]
+
+
+def test_warming_up_changes_nothing() -> None:
+    state = started()
+    warm_up(state, HYPER)
+    assert bits(state) == bits(started())
