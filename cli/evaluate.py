@@ -31,7 +31,7 @@ SIMULATED_FILLS = "paper: the order walks the book that is there when it arrives
 
 
 def evaluate(
-    policy: Annotated[list[str], typer.Option(help="A baseline's name or a policy's file; repeat it.")],
+    policy: Annotated[list[str], typer.Option(help="A baseline's name, `shipped`, or a policy's file; repeat it.")],
     world: Annotated[str, typer.Option(help="World of the embedded exchange.")] = "today",
     seeds: Annotated[str, typer.Option(help="Seeds of the world: 901-960, or 7,9.")] = "901-960",
     windows: Annotated[int, typer.Option(help="Consecutive windows of each seed.", min=1, max=90)] = 1,

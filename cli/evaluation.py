@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from cli.judging import Judged, Trip, trips_of
-from cli.policies import BASELINE
+from cli.policies import BASELINE, file_of
 from core.trading.performance import Interval, Performance, paired, performance
 from models.baselines import NAMES, ORACLE
 
@@ -115,7 +115,7 @@ def labels(policies: Sequence[str]) -> list[str]:
 
 
 def _file(policy: str) -> str | None:
-    return None if policy in NAMES else policy
+    return None if policy in NAMES else str(file_of(policy))
 
 
 def _lead(first: Sequence[Trip], second: Sequence[Trip], windows: Sequence[str]) -> Interval:

@@ -5,14 +5,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from actors.market import Policy
-from cli.policy_files import CHECKPOINT_SUFFIX, policy_in
+from cli.policy_files import CHECKPOINT_SUFFIX, SHIPPED_FILE, policy_in
 from cli.simulated import SimulatedStage
 from cli.stage import Stage
 from cli.training_folder import RunFolder, read_lineage
 from cli.usage import UsageError
+from core.errors import FatalError
 from models.baselines import NAMES, ORACLE, make_baseline
-from models.weights import WeightsError
 
+SHIPPED = "shipped"
 BASELINE = "a baseline"
 """What stands in the place of a training for a policy that nobody trained."""
 
@@ -26,6 +27,11 @@ def known_policy(text: str) -> str:
     if text not in NAMES:
         _from_file(text)
     return text
+
+
+def file_of(text: str) -> Path:
+    """Return the file of a policy that is no baseline."""
+    return SHIPPED_FILE if text == SHIPPED else Path(text)
 
 
 def policy_maker(text: str, stage: Stage, *, settles: bool) -> Callable[[], Policy]:
@@ -56,7 +62,7 @@ def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
     """
     if text in NAMES:
         return BASELINE
-    path = Path(text)
+    path = file_of(text)
     if path.suffix == CHECKPOINT_SUFFIX:
         plan = RunFolder.open(path.parent).plan
         worlds, recordings, trained = plan.worlds, plan.recordings, plan.seeds
@@ -77,10 +83,10 @@ def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
 
 @lru_cache(maxsize=16)
 def _from_file(text: str) -> Policy:
-    path = Path(text)
+    path = file_of(text)
     if not path.is_file():
         raise UsageError(f"--policy {text}: no such file or baseline; baselines are {', '.join(NAMES)}")
     try:
         return policy_in(path)
-    except WeightsError as error:
+    except FatalError as error:
         raise UsageError(f"--policy {text}: {error}") from error

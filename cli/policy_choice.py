@@ -8,15 +8,14 @@ import msgspec
 from actors.learner import Learning
 from actors.market import Policy
 from cli.model_line import ModelLine
+from cli.policy_files import SHIPPED_FILE
 from cli.training_profile import read_profile
-from config.settings import FRESH, PROJECT_ROOT, SHIPPED, Settings
+from config.settings import FRESH, SHIPPED, Settings
 from core.market.features import FUSED_FEATURES
 from models.baselines import make_baseline
 from models.checkpoint import fresh_weights, load_weights
 from models.policy import Policy as ModelPolicy
 from models.weights import Weights
-
-SHIPPED_FILE = PROJECT_ROOT / "models" / "shipped" / "policy.safetensors"
 
 
 class Baseline(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """`evaluate` from the command line: the same result each time, fair comparisons, no window that was trained on."""
 
 import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 
 from cli.evaluation import labels
+from cli.policy_files import policy_in
 from cli.seeds import parse_seeds
 from cli.training_folder import Plan, Progress, RunFolder
 from cli.training_profile import SHIPPED, read_profile
 from cli.usage import UsageError
 from core.market.features import FUSED_FEATURES
-from models.checkpoint import fresh_weights
+from models.checkpoint import MODEL, fresh_weights, model_payload
+from models.plain import PlainPolicy
+from storage.checkpoints import Generation, write_file
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = ("--window-s", 60, "--assets", "BTC,ETH", "--seeds", "901-902", "--world", "lagged")
@@ -139,3 +143,23 @@ def test_seeds_are_ranges_and_lists() -> None:
 def test_files_are_called_by_as_much_of_their_path_as_tells_them_apart() -> None:
     assert labels(["hold", "a/x/policy.safetensors", "a/y/model.safetensors"]) == ["hold", "policy", "model"]
     assert labels(["a/x/policy.safetensors", "a/y/policy.safetensors"]) == ["x/policy", "y/policy"]
+
+
+def test_the_shipped_policy_has_a_name_and_an_exported_checkpoint_is_a_policy(tmp_path: Path) -> None:
+    weights = fresh_weights(1, FUSED_FEATURES)
+    payload = model_payload(weights, source="test")
+    exported = tmp_path / "model.checkpoint"
+    of = Generation(
+        "model",
+        "model/test",
+        1,
+        MODEL.version,
+        hashlib.sha256(payload).hexdigest(),
+        sound=True,
+        size_bytes=len(payload),
+        created_at_ms=0,
+    )
+    write_file(exported, of, payload)
+    assert isinstance(policy_in(exported), PlainPolicy)
+    rows = judged("--policy", "shipped", "--policy", exported, *BRIEF[:-4], "--seeds", 901)["rows"]
+    assert [row["policy"] for row in rows] == ["shipped", "model"]
