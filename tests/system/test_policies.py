@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 
-from cli.policy_choice import SHIPPED_FILE
+from cli.policy_files import SHIPPED_FILE
 from storage.embedded import EmbeddedServer
 from tests.system.process import Start
 
