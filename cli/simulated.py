@@ -4,6 +4,7 @@ What happens is computed once a market and kept, so that several policies can be
 to the levels near the touch: an order of the sizes traded here never reaches further.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
@@ -68,7 +69,11 @@ def known_world(name: str) -> str:
 
 @lru_cache(maxsize=2)
 def world_of(name: str, seed: int, window_s: int) -> World:
-    """Return a world; the last ones are kept, and with them their days and blocks."""
+    """Return a world; the last ones are kept, and with them their days and blocks.
+
+    An older one, whose caches refer to it, goes now: it is a hundred megabytes, and episodes collect no garbage.
+    """
+    gc.collect()
     return World(seed, name, window_s)
 
 
