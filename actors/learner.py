@@ -31,10 +31,12 @@ from models.ppo.report import UpdateReport
 from models.ppo.state import TrainingState, sha256_of
 from models.ppo.step import Segment
 from models.ppo.trajectory import Trajectories
-from models.ppo.update import update
+from models.ppo.update import update, warm_up
 from models.weights import Weights
 
-UPDATE, LOAD = "update", "load"
+UPDATE, LOAD, COMPILE = "update", "load", "compile"
+MISPAIRED = 1e-3
+"""Two ways to compute the log-probability of a step differ by rounding; by more where state and action do not match."""
 OLDER = -1
 """Version of a step that other weights than the present ones decided."""
 
@@ -59,6 +61,8 @@ class Learning(msgspec.Struct, frozen=True):
     hyper: Hyperparameters
     store: Callable[[bytes, int], CheckpointRecord]
     session_id: int
+    compiles_ahead: bool = False
+    """Whether the gradient step is compiled before the first update, which takes some twenty seconds on a new host."""
 
 
 class LearnerActor(Actor):
@@ -110,6 +114,8 @@ class LearnerActor(Actor):
                 self._take(loaded)
             case WorkDone(key="update", value=(TrainingState() as state, UpdateReport() as report)):
                 self._updated(state, report)
+            case WorkDone(key="compile"):
+                pass
             case WorkFailed(key="update", error=error):
                 self._failed(error)
             case WorkFailed(error=error):
@@ -151,6 +157,8 @@ class LearnerActor(Actor):
         early, self._early = self._early, []
         for message in early:
             self._learn_from(message)
+        if self._learning is not None and self._learning.compiles_ahead and self._training is not None:
+            self.context.work(COMPILE, partial(warm_up, self._training, self._hyper), lane="learner")
         self._show()
 
     def _publish(self, weights: object, readers: set[Address]) -> None:
@@ -221,6 +229,8 @@ class LearnerActor(Actor):
         self._training, self._report = state, report
         now_ms = self.context.clock.now_ms()
         self.context.tell(addresses.DB_WRITER, Persist(rows_of(report, learning.session_id, now_ms)))
+        if report.log_prob_gap > MISPAIRED:
+            self._alarm(f"transitions do not match their states: log-probabilities differ by {report.log_prob_gap:.2g}")
         if report.rolled_back is None:
             self._publish(state.weights, set(self._readers))
         else:

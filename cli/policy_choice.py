@@ -66,7 +66,8 @@ def learning_of(settings: Settings, choice: Choice, models: ModelLine, session_i
     """
     if not settings.learns or choice.baseline is not None:
         return None
-    return Learning(read_profile(Path(settings.learning_profile)).ppo, models.store, session_id)
+    hyper = read_profile(Path(settings.learning_profile)).ppo
+    return Learning(hyper, models.store, session_id, compiles_ahead=True)
 
 
 def policy_of(weights: object) -> Policy:

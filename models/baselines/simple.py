@@ -33,7 +33,7 @@ class Random:
     def decide(self, state: MarketState) -> Decision:
         """Draw an action; the draws of an asset depend on seed and asset alone."""
         if self._rng is None:
-            self._rng = np.random.default_rng((self._seed, zlib.crc32(state.asset.encode())))
+            self._rng = np.random.Generator(np.random.PCG64((self._seed, zlib.crc32(state.asset.encode()))))
         point = self._rng.random()
         if point < self._chance:
             return CERTAIN[Action.BUY]
