@@ -83,7 +83,7 @@ def test_ctrl_c_keeps_the_last_update_and_says_how_to_go_on(tmp_path: Path, prof
         text=True,
         start_new_session=True,
     )
-    _wait_for(out / "checkpoint.msgpack")
+    _wait_for(out / "metrics.jsonl")
     workers = _children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -100,7 +100,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, profile: Path)
         command("train", "--windows", 10_000, "--envs", 2, "--profile", profile, "--out", out),
         stderr=subprocess.DEVNULL,
     )
-    _wait_for(out / "checkpoint.msgpack")
+    _wait_for(out / "metrics.jsonl")
     workers = _children(process.pid)
     assert len(workers) >= 2
     process.kill()
