@@ -1,29 +1,18 @@
 """The plots of an evaluation: PNG files, and one HTML page that carries them and every table with it."""
 
-import base64
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cli.evaluate_report import Grid, grids, header
+from cli.evaluate_report import grids, header
 from cli.evaluation import Evaluation
 from cli.judging import TIME_BINS, Judged, trips_of
+from cli.page import as_page, as_png, framed
 from core.trading.performance import per_window
 
-mpl.use("Agg")
-
-_STYLE = (
-    "body{font-family:system-ui,sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;margin:1rem 0}"
-    "td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child"
-    "{text-align:left}img{max-width:100%}"
-)
 _ACTIONS = ("HOLD", "BUY", "SELL")
-_DPI = 110
 _BINS = 30
 
 
@@ -46,16 +35,15 @@ def draw(evaluation: Evaluation, judged: Sequence[Judged], folder: Path) -> Path
     }
     pictures = []
     for name, figure in figures.items():
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
-        pictures.append((name, base64.b64encode(path.read_bytes()).decode()))
+        pictures.append((name, as_png(figure)))
+        (folder / f"{name}.png").write_bytes(pictures[-1][1])
     page = folder / "evaluation.html"
-    page.write_text(_page(evaluation, pictures))
+    page.write_text(as_page("Evaluation", header(evaluation.conditions), grids(evaluation), pictures))
     return page
 
 
 def _equity(judged: Sequence[Judged], names: Sequence[str]) -> Figure:
-    figure, axes = _figure("net PnL, window by window", "windows", "USD")
+    figure, axes = framed("net PnL, window by window", "windows", "USD")
     windows = [window for each in judged for window in each.windows]
     for number, name in enumerate(names):
         earned = per_window((trip.trip for trip in trips_of(judged, number)), windows)
@@ -71,7 +59,7 @@ def _durations(judged: Sequence[Judged], count: int) -> list[float]:
 
 
 def _histograms(judged: Sequence[Judged], names: Sequence[str], label: str, field: str, bins: list[float]) -> Figure:
-    figure, axes = _figure(f"{label} of round trips", label, "round trips")
+    figure, axes = framed(f"{label} of round trips", label, "round trips")
     for number, name in enumerate(names):
         values = [getattr(trip, field) for trip in trips_of(judged, number)]
         if values:
@@ -98,7 +86,7 @@ def _actions(judged: Sequence[Judged], names: Sequence[str]) -> Figure:
 
 
 def _calibration(evaluation: Evaluation) -> Figure:
-    figure, axes = _figure("calibration of the traded side", "mean entry price, USD", "share whose side won")
+    figure, axes = framed("calibration of the traded side", "mean entry price, USD", "share whose side won")
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
     for row in evaluation.rows:
         if row.calibration:
@@ -107,28 +95,3 @@ def _calibration(evaluation: Evaluation) -> Figure:
     if len(axes.lines) > 1:
         axes.legend(fontsize="small")
     return figure
-
-
-def _figure(title: str, across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    return figure, axes
-
-
-def _page(evaluation: Evaluation, pictures: Sequence[tuple[str, str]]) -> str:
-    lines = "<br>".join(html.escape(line) for line in header(evaluation.conditions))
-    tables = "".join(_table(grid) for grid in grids(evaluation))
-    shown = "".join(f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{data}">' for name, data in pictures)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>fusebox: evaluation</title>'
-        f"<style>{_STYLE}</style><h1>Evaluation</h1><p>{lines}</p>{tables}{shown}</html>\n"
-    )
-
-
-def _table(grid: Grid) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in grid.columns)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in grid.rows)
-    return f"<h2>{html.escape(grid.title)}</h2><table><tr>{head}</tr>{body}</table>"

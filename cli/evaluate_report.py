@@ -4,22 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import RenderableType
 
 from cli.evaluation import Conditions, Evaluation, Row
+from cli.grid import Grid, as_group, dollars
 from core.trading.money import decimal
 from core.trading.performance import Interval, Slice
-
-
-class Grid(msgspec.Struct, frozen=True):
-    """A table as text: the first column is what a row is about."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def header(conditions: Conditions) -> tuple[str, ...]:
@@ -83,33 +73,13 @@ def grids(evaluation: Evaluation) -> Iterator[Grid]:
 
 def as_tables(evaluation: Evaluation) -> RenderableType:
     """Return the evaluation for a terminal."""
-    shown: list[RenderableType] = [Text("\n".join(header(evaluation.conditions)))]
-    for grid in grids(evaluation):
-        if not grid.rows:
-            continue
-        table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for number, column in enumerate(grid.columns):
-            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold")
-        for cells in grid.rows:
-            table.add_row(*cells)
-        shown.append(table)
-    return Group(*shown)
+    return as_group(header(evaluation.conditions), grids(evaluation))
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return the evaluation as plain values; money of 1e-6 becomes decimal strings in dollars."""
-    plain: dict[str, Any] = _dollars(msgspec.to_builtins(evaluation))
+    plain: dict[str, Any] = dollars(msgspec.to_builtins(evaluation))
     return plain
-
-
-def _dollars(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _dollars(each, key) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_dollars(each, name) for each in value]
-    if name.endswith("_usd") and isinstance(value, int):
-        return str(decimal(value))
-    return value
 
 
 def _result(row: Row) -> tuple[str, ...]:
@@ -138,8 +108,8 @@ def _orders(row: Row) -> tuple[str, ...]:
 
 def _slice(part: Slice) -> tuple[str, ...]:
     rate = "" if part.win_rate is None else f"{part.win_rate:.1%}"
-    dollars = (f"{decimal(value):+.2f}" for value in (part.pnl_gross_usd, -part.fees_usd, part.pnl_net_usd))
-    return (str(part.trades), rate, *dollars)
+    money = (f"{decimal(value):+.2f}" for value in (part.pnl_gross_usd, -part.fees_usd, part.pnl_net_usd))
+    return (str(part.trades), rate, *money)
 
 
 def _interval(net: Interval) -> tuple[str, str, str]:
