@@ -15,6 +15,10 @@ class Clock(Protocol):
         """Return milliseconds since an arbitrary start; never runs backwards."""
         ...
 
+    def until_s(self, at_ms: int) -> float:
+        """Return the seconds until `at_ms` (unix ms), as finely as the clock runs; negative once it has passed."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -26,6 +30,10 @@ class SystemClock:
     def monotonic_ms(self) -> float:
         """Return milliseconds since boot."""
         return time.monotonic_ns() / 1e6
+
+    def until_s(self, at_ms: int) -> float:
+        """Return the seconds until `at_ms`: not from `now_ms`, which would be up to a millisecond too many."""
+        return (at_ms * 1_000_000 - time.time_ns()) / 1e9
 
 
 class VirtualClock:
@@ -42,6 +50,10 @@ class VirtualClock:
     def monotonic_ms(self) -> float:
         """Return virtual milliseconds since the clock was made."""
         return float(self._now_ms - self._start_ms)
+
+    def until_s(self, at_ms: int) -> float:
+        """Return the virtual seconds until `at_ms`."""
+        return (at_ms - self.now_ms()) / 1000
 
     def advance_to(self, now_ms: int) -> None:
         """Move to `now_ms`; a moment already passed leaves the clock where it is."""

@@ -197,7 +197,7 @@ class ThreadedRuntime(ActorSystem):
                 del self._timers[cell][key]
             self.deliver(cell, incarnation, message)
 
-        self._scheduler.after((at_ms - self.clock.now_ms()) / 1000, fire)
+        self._scheduler.after(self.clock.until_s(at_ms), fire)
 
     def cancel_timer(self, cell: Cell, key: str) -> None:
         """Forget a timer."""

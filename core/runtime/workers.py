@@ -40,8 +40,10 @@ class Scheduler:
     def after(self, delay_s: float, action: Action) -> None:
         """Run `action` after `delay_s`; in order of time, then of this call."""
         with self._condition:
-            heapq.heappush(self._heap, (time.monotonic() + max(0.0, delay_s), next(self._count), action))
-            self._condition.notify()
+            entry = (time.monotonic() + max(0.0, delay_s), next(self._count), action)
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:  # nothing earlier: otherwise the thread need not wake, and take its turn, for it
+                self._condition.notify()
 
     def _run(self) -> None:
         while True:

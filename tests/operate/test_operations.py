@@ -57,6 +57,9 @@ class HandClock(SystemClock):
     def now_ms(self) -> int:
         return self.wall_ms
 
+    def until_s(self, at_ms: int) -> float:
+        return (at_ms - self.wall_ms) / 1000
+
 
 class Quiet(Actor):
     """Saves what it is told to save."""

@@ -1,6 +1,7 @@
 """The threaded runtime keeps the promises of supervision that bare pykka does not make."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pykka
@@ -9,6 +10,7 @@ import pytest
 from core.errors import RejectedError, TransientError
 from core.runtime.actor import Actor
 from core.runtime.address import Address
+from core.runtime.clock import SystemClock
 from core.runtime.message import Latest, Ping, StreamEnded, StreamItem, WorkDone, WorkFailed
 from core.runtime.stream import StopSignal
 from core.runtime.supervision import DeadLetter, RestartPolicy, SystemEvent
@@ -22,6 +24,13 @@ def runtime() -> Iterator[ThreadedRuntime]:
     yield runtime
     runtime.stop(5.0)
     assert pykka.ActorRegistry.get_all() == []
+
+
+def test_a_wall_time_is_awaited_to_the_microsecond() -> None:
+    clock, at_ms = SystemClock(), time.time_ns() // 1_000_000 + 1000
+    before_ns = time.time_ns()
+    due_ns = at_ms * 1_000_000 - round(clock.until_s(at_ms) * 1e9)
+    assert before_ns - 1000 <= due_ns <= time.time_ns() + 1000
 
 
 @pytest.fixture
