@@ -77,6 +77,7 @@ class ExecutorActor(Actor):
         self._working = dict(state.working) if of_this_process else {}
         self._closed = dict(state.closed)
         self._encoded_working, self._encoded_closed = EncodedOnce(), EncodedOnce()
+        self._changed = False
         self._views: dict[str, BookView] = {}
         self._markets: dict[str, Market] = {}
         self._client = make_client(state.client, of_this_process)
@@ -90,6 +91,7 @@ class ExecutorActor(Actor):
                 self._client.prepare(working)
         self._client.start()
         self.context.timer("prune", PRUNE_S, Tick("prune"))
+        self._save()
 
     def receive(self, message: object) -> None:
         """Handle requests, commits and books; the rest is the execution client's."""
@@ -115,11 +117,13 @@ class ExecutorActor(Actor):
                 self._prune()
             case _:
                 self._client.receive(message)
+        self._save()
         self.context.acknowledge(self.context.receipt)  # what changed nothing, such as a question, needs no repetition
 
     def on_stop(self) -> None:
         """Take back what rests or waits: nothing of ours stays at the venue while nobody watches it."""
         self._client.stop()
+        self._save()
 
     # -- what the execution client sees -------------------------------------------------------------------------
 
@@ -140,7 +144,7 @@ class ExecutorActor(Actor):
     def remember(self, working: Working) -> None:
         """Know an order again that closed in an earlier process: its rows are newer than our checkpoint."""
         self._closed[working.order.id] = working
-        self._save()
+        self._changed = True
 
     def known(self, order_hashes: Container[str]) -> list[Working]:
         """Return what `find` knows of orders with these hashes."""
@@ -182,7 +186,7 @@ class ExecutorActor(Actor):
             self._durable(order_id)
         else:
             self._late_at(order, EXIT_WAITS_S)
-        self._save()
+        self._changed = True
 
     def happened(self, order_id: str, *events: OrderEvent) -> None:
         """Advance a working order, tell the portfolio of each step, and let go of it once it is terminal."""
@@ -197,7 +201,7 @@ class ExecutorActor(Actor):
             self._markets[working.market.condition_id] = working.market
             self._want_book(working.market)
             self._client.prepare(working)
-            self._save()
+            self._changed = True
 
     def _want_book(self, market: Market) -> None:
         """Ask for the book that an earlier incarnation has read: an order must not wait for the venue's next frame."""
@@ -224,8 +228,7 @@ class ExecutorActor(Actor):
             self._advance(order_id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"))
             return
         self._client.submit(working)
-        if self._working.get(order_id) is working:  # on its way: the next incarnation must look for it, not send it
-            self._save()
+        self._changed = True  # on its way: the next incarnation must look for it, not send it
 
     def _late(self, order_id: str) -> None:
         working = self._working.get(order_id)
@@ -266,7 +269,7 @@ class ExecutorActor(Actor):
         else:
             self._working[order_id] = working
         self.context.tell(self._portfolio, OrderReported(order, fills, working.intent, working.market))
-        self._save()
+        self._changed = True
 
     def _keep_or_forget(self, working: Working) -> None:
         """Keep a closed order while a fill of it is provisional or one may still turn up."""
@@ -297,13 +300,17 @@ class ExecutorActor(Actor):
             order = replace(order, order_hash=found, state=OrderState.DURABLE)
             working = self._working[order.id] = Working(order, asked.intent, asked.market)
             self._client.taken_up(working)
-            self._save()
+            self._changed = True
         else:
             self.context.tell(
                 self._portfolio, OrderReported(advance(order, found), order.fills, asked.intent, asked.market)
             )
 
     def _save(self) -> None:
+        """Save what the handler changed, once for all of it: its effects happen together anyway."""
+        if not self._changed:
+            return
+        self._changed = False
         state = {
             "working": self._encoded_working.encode(self._working),
             "closed": self._encoded_closed.encode(self._closed),

@@ -44,6 +44,15 @@ def test_an_intent_is_sized_reserved_and_told_before_anything_is_spent(world: Wo
     assert world.told(addresses.market("BTC"), PositionPublished)[-1].busy
 
 
+def test_the_executor_saves_once_for_all_that_a_message_brings(world: World) -> None:
+    world.tables.delay_ms = 100
+    world.propose(MARKET)
+    world.run_ms(10)
+
+    assert len(world.executor.working) == 1
+    assert world.runtime.cells[addresses.EXECUTOR].generation == 1
+
+
 def test_a_fill_becomes_a_position_and_the_rest_of_the_reservation_is_free_again(world: World) -> None:
     world.propose(MARKET)
     world.run_s(1)
