@@ -6,7 +6,7 @@ With a paper account beside the live one it is still one decision: seen from the
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -49,6 +49,8 @@ from models.policy import greedy, sample
 
 PRICES_KEPT = 100
 """Up mids kept for the volatility feature: the reference's window of grid steps."""
+EARLY_MS = 5
+"""How much a timer may come before its wall time, when the machine's clock is slewed: the step is done all the same."""
 ASK_AGAIN_S = 5.0
 TELL_WAIT_MS = 5_000
 """An asset that has not decided for this long says why, once."""
@@ -83,6 +85,8 @@ class MarketRules(msgspec.Struct, frozen=True):
     """Whether the learner is told of each step."""
     limits: OpenLimits = OpenLimits()
     """What the portfolio will ask of an opening: a policy may know it beforehand."""
+    phases_ms: Mapping[str, int] = {}
+    """How long after a multiple of `grid_ms` an asset's steps are due; 0 where it is not named."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -159,7 +163,8 @@ class MarketActor(Actor):
                 self._flow = view
             case Tick(name="grid", at_ms=at_ms):
                 self._step(at_ms)
-                self._next_tick(self.context.clock.now_ms())
+                now_ms = self.context.clock.now_ms()
+                self._next_tick(at_ms if 0 < at_ms - now_ms <= EARLY_MS else now_ms)
             case PositionPublished():
                 self._positions.setdefault(message.condition_id, {})[message.portfolio] = message
             case MarketListed(market=market):
@@ -213,7 +218,8 @@ class MarketActor(Actor):
     # -- the grid -----------------------------------------------------------------------------------------------
 
     def _next_tick(self, now_ms: int) -> None:
-        at_ms = (now_ms // self._rules.grid_ms + 1) * self._rules.grid_ms
+        grid_ms, phase_ms = self._rules.grid_ms, self._rules.phases_ms.get(self.asset, 0)
+        at_ms = ((now_ms - phase_ms) // grid_ms + 1) * grid_ms + phase_ms
         self.context.timer_at("grid", at_ms, Tick("grid", at_ms))
 
     def _step(self, at_ms: int) -> None:

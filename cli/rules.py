@@ -10,6 +10,18 @@ from core.trading.limits import OpenLimits
 from core.trading.money import micros
 from storage.queries import Session
 
+PHASE_MS = 25
+"""What an order takes from its grid step to the venue's answer, the commit included, on a host that is not busy."""
+
+
+def grid_phases(assets: tuple[str, ...], grid_ms: int) -> dict[str, int]:
+    """Return how long after a multiple of `grid_ms` each asset decides.
+
+    All would wait for the one interpreter lock, portfolio, executor and database if all decided at once.
+    """
+    apart_ms = min(PHASE_MS, grid_ms // len(assets))
+    return {asset: number * apart_ms for number, asset in enumerate(assets)}
+
 
 def rules_of(settings: Settings, session: Session, beside: Session | None, starting_cash_usd: int) -> Rules:
     """Return the rules of a session that starts with `starting_cash_usd` (1e-6), with a paper one beside it or none."""
@@ -35,6 +47,7 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
             sample_actions=settings.sample_actions,
             learn=settings.learns,
             limits=limits,
+            phases_ms=grid_phases(settings.assets, settings.decision_grid_ms),
         ),
         watchdog=WatchdogLimits(
             book_stale_s=stale_s,

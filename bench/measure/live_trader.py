@@ -18,6 +18,7 @@ from cli.database import Database, SessionTerms, open_database
 from cli.exchange import Exchange
 from cli.live_trading import Live, open_live
 from cli.live_venues import Patience, live_venues
+from cli.rules import grid_phases
 from cli.run import SWITCH_INTERVAL_S
 from cli.wiring import Rules, Services, assemble, start_all, warm_policy
 from config.load import load_settings
@@ -148,7 +149,13 @@ def _rules(settings: Settings, live: Live, session_id: int) -> Rules:
         session_id=session_id,
         starting_cash_usd=live.cash_usd,
         sizing=Sizing(settings.trade_size, settings.max_slippage_ticks, settings.order_type, limits),
-        market=MarketRules(settings.decision_grid_ms, stale_s, settings.flow_stale_after_s, sample_actions=True),
+        market=MarketRules(
+            settings.decision_grid_ms,
+            stale_s,
+            settings.flow_stale_after_s,
+            sample_actions=True,
+            phases_ms=grid_phases(settings.assets, settings.decision_grid_ms),
+        ),
         watchdog=WatchdogLimits(book_stale_s=stale_s, flow_stale_s=settings.flow_stale_after_s),
         paper_latency_ms=settings.paper_latency_ms,
         paper_book_age_ms=round(age_s * 1000),

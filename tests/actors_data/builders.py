@@ -270,12 +270,19 @@ class Asset:
         sample_actions: bool = False,
         policy: RestartPolicy = SOON,
         make_policy: Callable[[object], Policy] | None = None,
+        phase_ms: int = 0,
     ) -> None:
         self.stage, self.name = stage, asset
         self.address = addresses.market(asset)
         self.view: Callable[[Market, int], BookView | None] = book_view
         self.flow: Callable[[int], FlowView | None] = flow_view
-        rules = MarketRules(grid_ms=500, book_stale_s=5.0, flow_stale_s=5.0, sample_actions=sample_actions)
+        rules = MarketRules(
+            grid_ms=500,
+            book_stale_s=5.0,
+            flow_stale_s=5.0,
+            sample_actions=sample_actions,
+            phases_ms={asset: phase_ms},
+        )
         self.cell = stage.play(
             self.address,
             lambda context: MarketActor(

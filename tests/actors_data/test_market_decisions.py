@@ -11,6 +11,7 @@ from core.messages import (
     IntentProposed,
     PositionPublished,
     PositionRequested,
+    Tick,
     ViewsRequested,
     WeightsPublished,
     WeightsRequested,
@@ -65,6 +66,24 @@ def test_there_is_one_decision_at_every_grid_step(asset: Asset) -> None:
     asset.run(10, NOW)
 
     assert [step.at_ms for step in asset.steps] == [OPENS_MS + 500 * n for n in range(1, 21)]
+
+
+def test_the_steps_of_an_asset_with_a_phase_come_that_much_later(stage: Stage) -> None:
+    asset = Asset(stage, phase_ms=75)
+    asset.ready(Chooser(), NOW)
+    asset.run(10, NOW)
+
+    assert [step.at_ms for step in asset.steps] == [OPENS_MS + 75 + 500 * n for n in range(1, 21)]
+
+
+def test_a_step_whose_timer_came_early_is_not_done_again_at_its_time(stage: Stage, asset: Asset) -> None:
+    asset.ready(Chooser(), NOW)
+    asset.run(0.3, NOW)
+    stage.run(0.069)
+    stage.tell(MARKET, Tick("grid", OPENS_MS + 500))
+    asset.run(0.7, NOW)
+
+    assert [step.at_ms for step in asset.steps] == [OPENS_MS + 500, OPENS_MS + 1000]
 
 
 def test_on_start_it_asks_for_weights_markets_position_and_views_until_it_has_a_policy(
