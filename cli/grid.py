@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,11 +13,12 @@ from core.trading.money import decimal
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """A table as text: the first column is what a row is about."""
+    """A table as text: the first column is what a row is about, the others are numbers unless all are `words`."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    words: bool = False
 
 
 def as_group(lines: Sequence[str], grids: Iterable[Grid]) -> RenderableType:
@@ -28,7 +29,8 @@ def as_group(lines: Sequence[str], grids: Iterable[Grid]) -> RenderableType:
             continue
         table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         for number, column in enumerate(grid.columns):
-            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold")
+            justify: JustifyMethod = "left" if grid.words or number == 0 else "right"
+            table.add_column(column, justify=justify, no_wrap=number == 0, overflow="fold")
         for cells in grid.rows:
             table.add_row(*map(Text, cells))
         shown.append(table)

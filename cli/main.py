@@ -76,6 +76,18 @@ class Commands(LazyGroup):
             "Sell what is held, in one asset or in all, and open nothing there until `resume`.",
         ),
         LazyCommand(
+            "report",
+            "cli.report:report",
+            STORED,
+            "Report PnL net of fees by asset, side, hour and exit reason, drawdown, forced exits and slippage.",
+        ),
+        LazyCommand(
+            "trace",
+            "cli.trace:trace",
+            STORED,
+            "Tell one trade's story: market, decision, orders, fills, exit steps, settlement, what failed meanwhile.",
+        ),
+        LazyCommand(
             "checkpoints",
             "cli.checkpoints:checkpoints",
             STORED,

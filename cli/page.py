@@ -16,7 +16,7 @@ mpl.use("Agg")
 _STYLE = (
     "body{font-family:system-ui,sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;margin:1rem 0}"
     "td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child"
-    "{text-align:left}img{max-width:100%}"
+    "{text-align:left}table.words td,table.words th{text-align:left}img{max-width:100%}"
 )
 _DPI = 110
 
@@ -58,4 +58,5 @@ def as_page(title: str, lines: Sequence[str], grids: Iterable[Grid], pictures: I
 def _table(grid: Grid) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in grid.columns)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in grid.rows)
-    return f"<h2>{html.escape(grid.title)}</h2><table><tr>{head}</tr>{body}</table>"
+    kind = ' class="words"' if grid.words else ""
+    return f"<h2>{html.escape(grid.title)}</h2><table{kind}><tr>{head}</tr>{body}</table>"
