@@ -12,6 +12,7 @@ from cli.training_folder import RunFolder, read_lineage
 from cli.usage import UsageError
 from core.errors import FatalError
 from models.baselines import NAMES, ORACLE, make_baseline
+from models.baselines.sure import Sure
 
 SHIPPED = "shipped"
 BASELINE = "a baseline"
@@ -24,9 +25,28 @@ def known_policy(text: str) -> str:
     Raises:
         UsageError: it is neither a baseline nor a file with weights of ours.
     """
-    if text not in NAMES:
-        _from_file(text)
+    name, _ = asked(text)
+    if name not in NAMES:
+        _from_file(name)
     return text
+
+
+def asked(text: str) -> tuple[str, float]:
+    """Return a policy's name or file, and how sure it must be to open: `NAME@0.9` opens at 0.9, `NAME` at any chance.
+
+    Raises:
+        UsageError: what follows the last `@` is no probability.
+    """
+    name, at, least = text.rpartition("@")
+    if not at or Path(text).is_file():
+        return text, 0.0
+    try:
+        probability = float(least)
+    except ValueError:
+        probability = -1.0
+    if not 0.0 <= probability <= 1.0:
+        raise UsageError(f"--policy {text}: {least!r} is no probability; give NAME@0.9 to open only where that sure")
+    return name, probability
 
 
 def file_of(text: str) -> Path:
@@ -40,6 +60,10 @@ def policy_maker(text: str, stage: Stage, *, settles: bool) -> Callable[[], Poli
     Raises:
         UsageError: there is no such policy, or the oracle is asked for where nobody knows the true value.
     """
+    name, least = asked(text)
+    if least:
+        make = policy_maker(name, stage, settles=settles)
+        return lambda: Sure(make(), least)
     if text not in NAMES:
         policy = _from_file(text)
         return lambda: policy
@@ -60,9 +84,10 @@ def known_training(text: str, source: str, seeds: Sequence[int]) -> str:
     Raises:
         UsageError: it was trained on what it is to be judged on.
     """
-    if text in NAMES:
+    name, _ = asked(text)
+    if name in NAMES:
         return BASELINE
-    path = file_of(text)
+    path = file_of(name)
     if path.suffix == CHECKPOINT_SUFFIX:
         plan = RunFolder.open(path.parent).plan
         worlds, recordings, trained = plan.worlds, plan.recordings, plan.seeds

@@ -6,14 +6,16 @@ import pytest
 
 from core.market.action import Action
 from core.market.fair import fee_per_share
+from core.market.features import FUSED_FEATURES
 from core.market.state import MarketState
 from models.baselines import NAMES, ORACLE, Baseline, UnknownBaselineError, make_baseline
+from models.baselines.sure import Sure
 from models.baselines.value import worthwhile
 from models.policy import greedy
 from tests.baselines.builders import state
 
 
-def actions(policy: Baseline, states: Sequence[MarketState]) -> list[int]:
+def actions(policy: Baseline | Sure, states: Sequence[MarketState]) -> list[int]:
     return [greedy(policy.decide(each)[0]) for each in states]
 
 
@@ -113,6 +115,21 @@ def test_what_is_held_is_sold_only_where_the_bid_less_the_fee_exceeds_its_value(
     assert worthwhile(state(0.50, held="UP"), 0.495 - fee + 0.001, 0.0, settles=False) is Action.HOLD
     assert worthwhile(state(0.50, held="UP"), 0.495 - fee - 0.001, 0.0, settles=False) is Action.SELL
     assert worthwhile(state(0.50, held="DOWN"), 1 - (0.495 - fee - 0.001), 0.0, settles=False) is Action.BUY
+
+
+class Torn:
+    """Opens UP with a probability of 0.6."""
+
+    schema = FUSED_FEATURES
+
+    def decide(self, _state: MarketState) -> tuple[tuple[float, ...], float]:
+        return (0.4, 0.6, 0.0), 1.5
+
+
+def test_who_has_to_be_sure_opens_less_and_leaves_as_before() -> None:
+    assert actions(Sure(Torn(), 0.5), [state()]) == [Action.BUY]
+    assert Sure(Torn(), 0.7).decide(state()) == ((1.0, 0.0, 0.0), 1.5)
+    assert actions(Sure(Torn(), 0.7), [state(held="DOWN")]) == [Action.BUY]
 
 
 def test_the_oracle_asks_for_the_value_of_the_market_at_the_moment() -> None:
