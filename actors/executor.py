@@ -77,6 +77,7 @@ class ExecutorActor(Actor):
         self._working = dict(state.working) if of_this_process else {}
         self._closed = dict(state.closed)
         self._encoded_working, self._encoded_closed = EncodedOnce(), EncodedOnce()
+        self._closed_as_saved: msgspec.Raw | None = None
         self._changed = False
         self._views: dict[str, BookView] = {}
         self._markets: dict[str, Market] = {}
@@ -144,6 +145,7 @@ class ExecutorActor(Actor):
     def remember(self, working: Working) -> None:
         """Know an order again that closed in an earlier process: its rows are newer than our checkpoint."""
         self._closed[working.order.id] = working
+        self._closed_as_saved = None
         self._changed = True
 
     def known(self, order_hashes: Container[str]) -> list[Working]:
@@ -274,6 +276,7 @@ class ExecutorActor(Actor):
     def _keep_or_forget(self, working: Working) -> None:
         """Keep a closed order while a fill of it is provisional or one may still turn up."""
         order = working.order
+        self._closed_as_saved = None
         provisional = any(fill.state == "MATCHED" for fill in order.fills)
         if provisional or self._client.keeps(working, self.context.clock.now_ms()):
             self._closed[order.id] = working
@@ -311,9 +314,11 @@ class ExecutorActor(Actor):
         if not self._changed:
             return
         self._changed = False
+        if self._closed_as_saved is None:  # the many that closed are looked at when one closes, not on an order's way
+            self._closed_as_saved = msgspec.Raw(msgspec.msgpack.encode(self._encoded_closed.encode(self._closed)))
         state = {
             "working": self._encoded_working.encode(self._working),
-            "closed": self._encoded_closed.encode(self._closed),
+            "closed": self._closed_as_saved,
             "client": self._client.dump(),
         }
         self.context.save(msgspec.msgpack.encode(state))
