@@ -1,105 +1,295 @@
-"""The NotifierActor tells a person: each alert goes to the alerts table and, where one is set, to a Discord webhook."""
+"""The NotifierActor tells a person: each alert goes to the alerts table and, grouped, to every channel there is.
 
-from collections.abc import Callable
+How it groups, what it drops and how often it may speak are pure rules in `core.alerts`; docs/alerts.md explains them.
+"""
+
+from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from actors import addresses
-from core.errors import FuseboxError
-from core.messages import Alert, Persist
+from core.alerts.channel import Channel, RateLimitedError
+from core.alerts.daily import DAY_MS, day_of, summary
+from core.alerts.grouping import composed
+from core.alerts.kinds import DAILY_SUMMARY, MILESTONE, Importance, kind_of
+from core.alerts.milestones import Marks, reached
+from core.alerts.outbox import (
+    KEPT_S,
+    Noted,
+    Outbox,
+    added,
+    delivered,
+    due_ms,
+    expired,
+    limited,
+    postponed,
+    refused,
+    sent_off,
+    taken_up,
+)
+from core.errors import FuseboxError, RejectedError, TransientError, UnknownOutcomeError
+from core.messages import Alert, Persist, Tick
 from core.records import AlertRecord
 from core.runtime.actor import Actor
 from core.runtime.context import Context
 from core.runtime.message import WorkDone, WorkFailed
+from core.trading.performance import RoundTrip
 
-LANE = "notifier"
-MOST_WAITING = 100
-"""Alerts that may wait for the channel; the ones beyond are recorded and not sent."""
+LANE = "alerts"
+PENDING = "pending"
+BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 60.0
+JITTER = 0.2
+SUMMARY_AFTER_S = 10.0
+"""After midnight, so that what closed just before it has been written."""
+SUMMARY_AGAIN_S = 30.0
 
-Post = Callable[[str], None]
-"""Delivers one text to the channel; raises a FuseboxError when it was not delivered."""
+Trips = Callable[[int, int], Sequence[RoundTrip]]
+"""Reads the session's round trips that closed in [from, to), unix milliseconds; raises a FuseboxError if it cannot."""
 
 
-class Pending(msgspec.Struct, frozen=True):
-    """An alert that was handed to the channel and has no result yet."""
+def _as_it_is(text: str) -> str:
+    return text
+
+
+class Post(msgspec.Struct, frozen=True):
+    """How alerts reach a person; with none of it they are recorded and nothing else."""
+
+    channels: tuple[Channel, ...] = ()
+    scrub: Callable[[str], str] = _as_it_is
+    """Takes secrets out of a text."""
+    least: Importance = Importance.ROUTINE
+    """What is less important is recorded and not sent."""
+    group_s: float = 2.0
+    trips: Trips | None = None
+    """None: no daily summary."""
+
+
+class NotifierState(msgspec.Struct, frozen=True):
+    """The checkpoint: what waits in each channel, and what was told last. An alert may come twice, but not never."""
+
+    outboxes: dict[str, Outbox] = {}
+    results: dict[int, dict[str, str]] = {}
+    """By alert and channel, while one of several channels has not answered yet."""
+    number: int = 0
+    marks: Marks | None = None
+    day: int | None = None
+    """The last UTC day of which there was a summary."""
+    left: tuple[Noted, ...] = ()
+    """Alerts of a time when there were no outboxes, for every channel."""
+
+
+class PendingBefore(msgspec.Struct, frozen=True):
+    """An alert in a checkpoint of schema version 1."""
 
     kind: str
     text: str
     at_ms: int
 
 
-class NotifierState(msgspec.Struct, frozen=True):
-    """The checkpoint: what is on its way. An alert may be delivered twice, but not never."""
+class StateBefore(msgspec.Struct, frozen=True):
+    """The checkpoint in schema version 1."""
 
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingBefore, ...] = ()
+
+
+def from_version_1(payload: bytes) -> bytes:
+    """Return a checkpoint of schema version 1 in the layout of 2."""
+    before = msgspec.msgpack.decode(payload, type=StateBefore)
+    left = tuple(Noted(n, p.kind, p.text, p.at_ms, unsure=True) for n, p in enumerate(before.pending, 1))
+    return msgspec.msgpack.encode(NotifierState(number=len(left), left=left))
 
 
 class NotifierActor(Actor):
-    """Delivery runs in a worker, so that a slow channel delays nothing.
+    """Delivery runs in a worker of each channel, so that a slow one delays nothing and nobody.
 
-    An alert is recorded as pending at once and again with the result of its delivery; what was pending when its
-    incarnation or its process ended is delivered by the next one.
+    An alert is recorded as pending at once and again with what became of it; what was pending when its incarnation or
+    its process ended is delivered by the next one.
     """
 
     def __init__(self, context: Context, session_id: int, post: Post | None) -> None:
         super().__init__(context)
         self._session_id = session_id
-        self._post = post
-        self._sending: dict[str, tuple[Alert, int]] = {}
-        state = NotifierState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=NotifierState)
-        self._left = state.pending
+        self._post = Post() if post is None else post
+        self._channels = {channel.name: channel for channel in self._post.channels}
+        self._state = (
+            NotifierState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=NotifierState)
+        )
+        self._sends = 0
+        self._flying: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._asked: int | None = None
 
     def on_start(self) -> None:
-        """Deliver what the incarnation before could not."""
-        for number, left in enumerate(self._left):
-            alert = Alert(left.kind, left.text)
-            if self._post is None:
-                self._record(alert, left.at_ms, "no channel")
-            else:
-                self._send(f"alert-left-{number}", self._post, alert, left.at_ms)
-        if self._left:
-            self._save()
-
-    def receive(self, message: object) -> None:
-        """Deliver and record alerts."""
-        match message:
-            case Alert():
-                self._deliver(message)
-            case WorkDone(key=key):
-                self._sent(key, "delivered")
-            case WorkFailed(key=key, error=FuseboxError() as error):
-                self._sent(key, f"failed: {error}")
-            case WorkFailed(key=key, error=error):  # a text nobody vouches for may hold the channel's secret URL
-                self._sent(key, f"failed: {type(error).__name__}")
-
-    def _deliver(self, alert: Alert) -> None:
-        now_ms = self.context.clock.now_ms()
-        post = self._post
-        if post is None:
-            self._record(alert, now_ms, "no channel")
-            return
-        if len(self._sending) >= MOST_WAITING:
-            self._record(alert, now_ms, f"not sent: {len(self._sending)} alerts wait for the channel")
-            return
-        self._record(alert, now_ms, "pending")
-        self._send(f"alert-{self.context.receipt}", post, alert, now_ms)
+        """Go on with what the incarnation before could not deliver, and with a day that ended meanwhile."""
+        before = self._state
+        self._state = replace(before, outboxes={}, left=())
+        for name in self._channels:
+            self._put(name, taken_up(before.outboxes.get(name, Outbox())))
+        for name, outbox in before.outboxes.items():
+            if name not in self._channels:
+                self._settle(name, outbox.waiting, "suppressed: no such channel any more")
+        for noted in before.left:
+            self._queue(noted)
+        for name in self._channels:
+            self._pump(name)
+        self._await_day()
         self._save()
 
-    def _send(self, key: str, post: Post, alert: Alert, at_ms: int) -> None:
-        self._sending[key] = (alert, at_ms)
-        text = f"{alert.kind}: {alert.text}"
-        self.context.work(key, lambda: post(text), lane=LANE)
+    def receive(self, message: object) -> None:
+        """Take alerts in, and hear what became of those on their way."""
+        match message:
+            case Alert(kind=kind, text=text):
+                self._hear(kind, text)
+                if message.standing is not None:
+                    marks, told = reached(self._state.marks, message.standing)
+                    self._state = replace(self._state, marks=marks)
+                    for line in told:
+                        self._hear(MILESTONE, line)
+            case WorkDone(key=key, value=rest_s) if key in self._flying:
+                self._delivered(self._flying.pop(key), rest_s)
+            case WorkFailed(key=key, error=error) if key in self._flying:
+                self._failed(self._flying.pop(key), error)
+            case WorkDone(key=key, value=list() | tuple() as trips) if key == self._day_key:
+                self._summarise(trips)
+            case WorkFailed(key=key, error=error) if key == self._day_key:
+                self._not_summarised(error)
+            case Tick(name="day"):
+                self._await_day()
+            case Tick(name=name) if name in self._channels:
+                self._pump(name)
+            case _:  # what an earlier incarnation began: its alerts are waiting again
+                return
+        self._save()
 
-    def _sent(self, key: str, delivery: str) -> None:
-        sent = self._sending.pop(key, None)
-        if sent is not None:  # else an earlier incarnation sent it
-            self._record(*sent, delivery)
-            self._save()
+    # -- alerts -------------------------------------------------------------------------------------------------
+
+    def _hear(self, kind: str, text: str) -> None:
+        noted = Noted(self._state.number + 1, kind, self._post.scrub(text), self.context.clock.now_ms())
+        self._state = replace(self._state, number=noted.number)
+        if kind_of(kind).importance < self._post.least:
+            self._record(noted, f"suppressed: less important than {self._post.least.name.lower()}")
+        elif not self._channels:
+            self._record(noted, "suppressed: no channel")
+        else:
+            self._record(noted, PENDING)
+            self._queue(noted)
+            for name in self._channels:
+                self._pump(name)
+
+    def _queue(self, noted: Noted) -> None:
+        if len(self._channels) > 1:
+            waiting = dict.fromkeys(self._channels, PENDING)
+            self._state = replace(self._state, results={**self._state.results, noted.number: waiting})
+        for name in self._channels:
+            outbox, dropped = added(self._state.outboxes[name], noted)
+            self._put(name, outbox)
+            self._settle(name, dropped, f"suppressed: {len(outbox.waiting)} others waited, none less important")
+
+    def _pump(self, name: str) -> None:
+        """Send what is due, or wait until it is."""
+        channel, now_ms = self._channels[name], self.context.clock.now_ms()
+        outbox, old = expired(self._state.outboxes[name], now_ms)
+        self._put(name, outbox)
+        self._settle(name, old, f"failed: {self._troubles.get(name, 'not delivered')}; given up after {KEPT_S:g} s")
+        at_ms = due_ms(outbox, channel.rate, self._post.group_s, now_ms)
+        if at_ms is None:
+            return
+        if at_ms > now_ms:
+            self.context.timer(f"send {name}", (at_ms - now_ms) / 1000, Tick(name))
+            return
+        message = composed(outbox.waiting, outbox.dropped, channel.longest, now_ms)
+        self._put(name, sent_off(outbox, message.count, channel.rate, now_ms))
+        self._sends += 1
+        key = f"{name} {self.context.incarnation}.{self._sends}"
+        self._flying[key] = name
+        self.context.work(key, lambda: channel.send(message.text), lane=f"{LANE} {name}")
+
+    def _delivered(self, name: str, rest_s: object) -> None:
+        rest_ms = round(rest_s * 1000) if isinstance(rest_s, int | float) else 0
+        outbox, told = delivered(self._state.outboxes[name], self.context.clock.now_ms() + rest_ms)
+        self._troubles.pop(name, None)
+        self._put(name, outbox)
+        self._settle(name, told, "delivered")
+        self._pump(name)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        outbox, now_ms = self._state.outboxes[name], self.context.clock.now_ms()
+        backoff_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0**outbox.failures)
+        until_ms = now_ms + round(backoff_s * 1000 * (1.0 + JITTER * float(self.context.rng.uniform(-1.0, 1.0))))
+        # a text nobody vouches for may hold anything
+        trouble = self._post.scrub(str(error)) if isinstance(error, FuseboxError) else type(error).__name__
+        self._troubles[name] = trouble
+        match error:
+            case RateLimitedError(retry_after_s=retry_after_s):
+                self._put(name, limited(outbox, now_ms + round(retry_after_s * 1000), now_ms))
+            case UnknownOutcomeError():
+                self._put(name, postponed(outbox, until_ms, unsure=True))
+            case TransientError():
+                self._put(name, postponed(outbox, until_ms))
+            case _:
+                after, lost = refused(outbox, until_ms)
+                self._put(name, after)
+                self._settle(name, lost, f"failed: {trouble}")
+        self._pump(name)
+
+    # -- the day ------------------------------------------------------------------------------------------------
+
+    @property
+    def _day_key(self) -> str:
+        return f"day {self.context.incarnation}.{self._asked}"
+
+    def _await_day(self) -> None:
+        """Ask for the round trips of yesterday, if there was no summary of it yet, and wake up after midnight."""
+        trips = self._post.trips
+        if trips is None:
+            return
+        yesterday = day_of(self.context.clock.now_ms()) - 1
+        if self._state.day is None:
+            self._state = replace(self._state, day=yesterday)  # before this session was watched
+        elif self._state.day < yesterday and self._asked is None:
+            self._asked, from_ms = yesterday, yesterday * DAY_MS
+            self.context.work(self._day_key, lambda: trips(from_ms, from_ms + DAY_MS), lane=LANE)
+        self.context.timer_at("day", (yesterday + 2) * DAY_MS + round(SUMMARY_AFTER_S * 1000), Tick("day"))
+
+    def _summarise(self, trips: Sequence[RoundTrip]) -> None:
+        if self._asked is not None:
+            self._hear(DAILY_SUMMARY, summary(self._asked, trips))
+            self._state = replace(self._state, day=self._asked)
+            self._asked = None
+
+    def _not_summarised(self, error: BaseException) -> None:
+        self._asked = None
+        if isinstance(error, TransientError | UnknownOutcomeError):
+            self.context.timer("day", SUMMARY_AGAIN_S, Tick("day"))
+            return
+        text = str(error) if isinstance(error, RejectedError) else type(error).__name__
+        day = day_of(self.context.clock.now_ms()) - 1
+        self._hear(DAILY_SUMMARY, f"there is none of yesterday: {text}; `trades` has what it would have said")
+        self._state = replace(self._state, day=day)
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    def _put(self, name: str, outbox: Outbox) -> None:
+        self._state = replace(self._state, outboxes={**self._state.outboxes, name: outbox})
 
     def _save(self) -> None:
-        pending = tuple(Pending(alert.kind, alert.text, at_ms) for alert, at_ms in self._sending.values())
-        self.context.save(msgspec.msgpack.encode(NotifierState(pending)))
+        self.context.save(msgspec.msgpack.encode(self._state))
 
-    def _record(self, alert: Alert, at_ms: int, delivery: str) -> None:
-        row = AlertRecord(self._session_id, alert.kind, alert.text, delivery, at_ms)
+    def _settle(self, name: str, alerts: Sequence[Noted], result: str) -> None:
+        """Record what became of alerts in one channel; with several, each row says what became of it in all."""
+        for noted in alerts:
+            known = self._state.results.get(noted.number)
+            if known is None:
+                self._record(noted, result)
+                continue
+            known = {**known, name: result}
+            results = {key: kept for key, kept in self._state.results.items() if key != noted.number}
+            if PENDING in known.values():
+                results[noted.number] = known
+            self._state = replace(self._state, results=results)
+            self._record(noted, "; ".join(f"{channel} {said}" for channel, said in known.items()))
+
+    def _record(self, noted: Noted, delivery: str) -> None:
+        row = AlertRecord(self._session_id, noted.kind, noted.text, delivery, noted.at_ms)
         self.context.tell(addresses.DB_WRITER, Persist((row,)))

@@ -15,6 +15,9 @@ from actors.portfolio_booking import Booked, position_rows, reported, settled
 from actors.portfolio_sizing import Sizing, exit_step, size_of, tick_of
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, told
 from actors.portfolio_venue import HOLDINGS_EVERY_S, HoldingsCheck, event_of, repaired, text_of
+from core.alerts.kinds import FORCED_EXIT, TRADE_CLOSED, TRADE_OPENED
+from core.alerts.lines import opened, standing_of
+from core.alerts.milestones import Standing
 from core.errors import RejectedError
 from core.market.market import Market
 from core.market.views import BookView
@@ -219,7 +222,7 @@ class PortfolioActor(Actor):
             return
         self._state = self._state.with_exit(position, replace(progress, held=hold.reason))
         event = hold_event(self._state, self._session_id, position, self.context.clock.now_ms())
-        self._log(f"{HELD}: {event.detail}")
+        self._alarm(HELD, event.detail)
         self._commit((event,))
 
     # -- what happened ------------------------------------------------------------------------------------------
@@ -286,20 +289,23 @@ class PortfolioActor(Actor):
         self._log(f"{kind}: {text}")
         self._alert(kind, text)
 
-    def _alert(self, kind: str, text: str) -> None:
+    def _alert(self, kind: str, text: str, standing: Standing | None = None) -> None:
         if self._alerts:
-            self.context.tell(addresses.NOTIFIER, Alert(kind, text))
+            self.context.tell(addresses.NOTIFIER, Alert(kind, text, standing))
 
     def _booked(self, asset: str, condition_id: str, before: tuple[Position, ...], booked: Booked) -> None:
         """Write what changed in one market, tell who wants to know, and log the transitions."""
         after = self._state.positions(condition_id)
         rows: list[Record] = [*booked.rows, *position_rows(before, after, self.context.clock.now_ms())]
+        for text in opened(before, after):
+            self._alert(TRADE_OPENED, text)
         for trade in booked.trades:
             rows.append(trade_record(trade))
             self._state = self._state.with_trade(trade)
             text = told(trade)
             self._log(text)
-            self._alert("trade closed", text)
+            kind = FORCED_EXIT if trade.force_closed else TRADE_CLOSED
+            self._alert(kind, text, standing_of(self._state.ledger))
         self._commit(tuple(rows))
         self._publish_position(asset, condition_id)
 

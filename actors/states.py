@@ -8,7 +8,7 @@ from actors.discovery_state import DiscoveryState
 from actors.executor import ExecutorState
 from actors.learner import LearnerState
 from actors.market import Saved
-from actors.notifier import NotifierState
+from actors.notifier import NotifierState, from_version_1
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState
 from core.runtime.address import Address
 from core.runtime.checkpoint import StateFormat
@@ -18,7 +18,7 @@ PORTFOLIO = StateFormat(SCHEMA_VERSION, PortfolioState, fallback="never", transa
 EXECUTOR = StateFormat(1, ExecutorState, fallback="fresh")
 """An older state would act again for orders that have ended."""
 LEARNER = StateFormat(1, LearnerState)
-NOTIFIER = StateFormat(1, NotifierState)
+NOTIFIER = StateFormat(2, NotifierState, upgrades={1: from_version_1})
 DISCOVERY = StateFormat(1, DiscoveryState)
 MARKET = StateFormat(1, Saved)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from actors import addresses
 from actors.addresses import Account
+from core.alerts.kinds import FEED_OUTAGE, FEED_RECOVERED, RECORDER_OUTAGE, RECORDER_RECOVERED
 from core.market.market import Market
 from core.messages import (
     Alert,
@@ -232,10 +233,14 @@ class WatchdogActor(Actor):
         self._turned.clear()
         for (venue, status), members in groups.items():
             detail = members[0][1]
-            self._log(f"{venue} {' '.join(asset for asset, _ in members)} {status}: {detail}")
+            text = f"{venue} {' '.join(asset for asset, _ in members)} {status}: {detail}"
+            self._log(text)
+            self.context.tell(addresses.NOTIFIER, Alert(FEED_OUTAGE if status == "stale" else FEED_RECOVERED, text))
 
     def _note(self, subject: str, status: str, detail: str) -> None:
-        self._log(f"{subject} {status}: {detail}")
+        text = f"{subject} {status}: {detail}"
+        self._log(text)
+        self.context.tell(addresses.NOTIFIER, Alert(RECORDER_OUTAGE if status == "stale" else RECORDER_RECOVERED, text))
         self._write(subject, status, detail)
 
     def _write(self, subject: str, status: str, detail: str) -> None:

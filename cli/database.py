@@ -24,6 +24,7 @@ from core.records import Record
 from core.runtime.address import Address
 from core.runtime.checkpoint import Quarantined
 from core.runtime.gate import GateCell
+from core.trading.performance import RoundTrip
 from models.weights import Weights
 from storage.account_rows import final_fills, unconfirmed_rows
 from storage.beside import open_beside
@@ -38,6 +39,7 @@ from storage.migrate import migrate
 from storage.pool import Connection, Pool, open_pool
 from storage.queries import Session, database_id, open_order_hashes, open_session
 from storage.state_file import disk_errors
+from storage.trips import round_trips
 from storage.writer import write
 
 WRITE_WITHIN_S = 1.0
@@ -167,6 +169,15 @@ class Database:
             return None
         with self._pool.connection(WRITE_WITHIN_S) as connection:
             return divergence(connection, self.session.id, self.beside.id)
+
+    def round_trips(self, from_ms: int, until_ms: int) -> tuple[RoundTrip, ...]:
+        """Return what the session closed in [from_ms, until_ms), unix milliseconds, in order.
+
+        Raises:
+            TransientError, FatalError: the database cannot be asked.
+        """
+        with self._pool.connection(WRITE_WITHIN_S) as connection:
+            return round_trips(connection, self.session.id, from_ms, until_ms)
 
     def order_hashes(self) -> dict[str, str]:
         """Return, by order id, the hashes of the session's orders that are not known to have ended.

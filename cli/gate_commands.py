@@ -10,6 +10,7 @@ from actors.portfolio_state import PortfolioState
 from cli.control import Handler
 from cli.gate_keeper import GateKeeper
 from cli.hold_lines import hold_line, word
+from core.alerts.kinds import GATE, KINDS
 from core.errors import RejectedError
 from core.messages import Alert, Persist
 from core.records import HealthEventRecord
@@ -83,7 +84,8 @@ class GateCommands:
         detail = f"{what}: {_said(before)} -> {_said(after)}"
         row = HealthEventRecord(self._session_id, "gate", "operator", detail, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
-        self._system.tell(addresses.NOTIFIER, Alert("gate", detail))
+        command = what.split(" ", 1)[0]
+        self._system.tell(addresses.NOTIFIER, Alert(command if command in KINDS else GATE, detail))
 
     def _author(self, args: Mapping[str, Any]) -> tuple[str, str, int]:
         at_ms = args.get("at_ms")

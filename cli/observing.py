@@ -8,11 +8,13 @@ from collections.abc import Callable
 from loguru import logger
 
 from actors import addresses
+from core.alerts.kinds import KILL_SWITCH, RECOVERY, START
 from core.messages import Alert, Persist
 from core.records import DeadLetterRecord, HealthEventRecord
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.runtime.threaded import ThreadedRuntime
-from core.trading.gate import GateState, level
+from core.trading.gate import GateState, Hold, level
+from core.trading.lasting_holds import LASTING, told
 
 QUIET = re.compile(r" stale\)?$|reduce-only: starting$")
 """Gate lines for the file only: the watchdog names a stale feed and its reason in one line of its own."""
@@ -23,19 +25,26 @@ ROUTINE = "for an earlier incarnation"
 
 
 class Observer:
-    """Listens to one runtime. Called from whatever thread an event happens in, so it only logs and tells."""
+    """Listens to one runtime. Called from whatever thread an event happens in, so it only logs and tells.
 
-    def __init__(self, system: ThreadedRuntime, session_id: int) -> None:
+    Args:
+        system: the runtime.
+        session_id: whose rows they are.
+        scrub: takes secrets out of what an exception says, for rows.
+    """
+
+    def __init__(self, system: ThreadedRuntime, session_id: int, scrub: Callable[[str], str] = str) -> None:
         self._system = system
         self._session_id = session_id
+        self._scrub = scrub
         self._lock = threading.Lock()
         self._gate = system.gate.state
         system.observers.append(self._heard)
         system.gate.observer = self._gate_changed
 
-    def announce(self) -> None:
-        """Say that everything was started."""
-        self._system.tell(addresses.NOTIFIER, Alert("start", f"session {self._session_id} runs"))
+    def announce(self, text: str, *, resumed: bool) -> None:
+        """Say that everything was started, and what it goes on with."""
+        self._system.tell(addresses.NOTIFIER, Alert(RECOVERY if resumed else START, text))
 
     def _heard(self, event: SystemEvent | DeadLetter) -> None:
         if isinstance(event, DeadLetter):
@@ -47,10 +56,12 @@ class Observer:
             return
         level = "ERROR" if event.kind in ("failed", "retired") else "WARNING" if event.kind != "started" else "INFO"
         logger.log(level, "{} {} (incarnation {}): {}", event.address, event.kind, event.incarnation, event.detail)
-        row = HealthEventRecord(self._session_id, event.address, event.kind, event.detail, event.at_ms)
+        row = HealthEventRecord(self._session_id, event.address, event.kind, self._scrub(event.detail), event.at_ms)
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
-        if event.kind != "started":
-            self._system.tell(addresses.NOTIFIER, Alert(f"actor {event.kind}", f"{event.address}: {event.detail}"))
+        again = event.kind == "started"
+        detail = f"incarnation {event.incarnation} runs" if again else event.detail
+        kind = "actor restarted" if again else f"actor {event.kind}"
+        self._system.tell(addresses.NOTIFIER, Alert(kind, f"{event.address}: {detail}"))
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         if letter.target == addresses.DB_WRITER.name or letter.reason == ROUTINE:
@@ -62,7 +73,7 @@ class Observer:
             sender=letter.sender,
             incarnation=letter.incarnation,
             message_type=letter.message_type,
-            reason=letter.reason,
+            reason=self._scrub(letter.reason),
             at_ms=letter.at_ms,
         )
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
@@ -73,6 +84,8 @@ class Observer:
         for hold in state.holds:
             if hold not in before.holds:
                 self._gate_line(hold.scope, f"{hold.level.name.lower().replace('_', '-')}: {hold.reason}")
+                if _tripped(hold):
+                    self._system.tell(addresses.NOTIFIER, Alert(KILL_SWITCH, told(hold)))
         for hold in before.holds:
             if all((hold.scope, hold.reason) != (kept.scope, kept.reason) for kept in state.holds):
                 now = level(state, hold.scope).name.lower().replace("_", "-")
@@ -83,6 +96,11 @@ class Observer:
         logger.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
+
+
+def _tripped(hold: Hold) -> bool:
+    """Return whether the program itself set a hold that only a person lifts."""
+    return hold.reason in LASTING and not hold.set_by
 
 
 class OneOfAKind:

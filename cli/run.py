@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import httpx
 import typer
 from loguru import logger
 
+from actors import addresses
 from actors.live_reconciliation import LOOKBACK_S
-from actors.notifier import Post
+from cli.alerting import channels_of, post_of, scrubber_of, started
 from cli.client import conninfo_of
 from cli.control import Control
 from cli.database import Database, SessionTerms, open_database
@@ -43,7 +43,9 @@ from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
 from config.load import load_settings
 from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
-from core.errors import FuseboxError, TransientError
+from core.alerts.kinds import GAVE_UP, STOP
+from core.errors import FuseboxError
+from core.messages import Alert
 from core.records import Record
 from core.runtime.clock import SystemClock
 from core.runtime.gate import GateCell
@@ -112,6 +114,7 @@ class Trading:
         self._gate = GateCell(now_ms=SystemClock().now_ms)
         self._live: Live | None = None
         self._choice = choice_of(settings)
+        channels_of(settings)  # what is wrong with one is said before anything is started
         shadow = settings.shadow
         self._shadow = None if shadow is None else partial(policy_in, shadow)
         if self._shadow is not None:
@@ -155,11 +158,14 @@ class Trading:
                 break
             if system.failure is not None:
                 logger.error("giving up: {}", system.failure)
+                system.tell(addresses.NOTIFIER, Alert(GAVE_UP, f"{system.failure}; the process ends with 70"))
                 return EXIT_ESCALATED
         if database.watch.lost is not None:
             logger.error("giving up: {}", database.watch.lost)
+            system.tell(addresses.NOTIFIER, Alert(GAVE_UP, f"{database.watch.lost}; the process ends with 75"))
             return EXIT_LEASE_LOST
         logger.info("stopping: no new orders, positions are kept")
+        system.tell(addresses.NOTIFIER, Alert(STOP, f"session {database.session.id} stops; positions are kept"))
         self._gate.hold(None, "stopping", GateLevel.CLOSED)
         return 0
 
@@ -220,7 +226,7 @@ class Trading:
             gate=self._gate,
             lane_width={"rest": 4, "policy": 1},
         )
-        observer = Observer(system, session.id)
+        observer = Observer(system, session.id, scrubber_of(settings))
         keeping = Keeping(system, database, self._choice)
         cash_usd = settings.starting_cash if self._live is None else self._live.cash_usd
         rules = rules_of(settings, session, database.beside, cash_usd)
@@ -233,7 +239,8 @@ class Trading:
         gate = GateCommands(system, keeper, KNOWN_ASSETS, session.id)
         keeper.audit = gate.audit
         self._take_commands(ends, system, database, operations, keeping, gate)
-        observer.announce()
+        saved = system.cells[addresses.PORTFOLIO].saved if session.resumed else None
+        observer.announce(started(settings, session.id, saved, self._gate.state), resumed=session.resumed)
         ends.enter_context(screen.live(system, session))
         gc.freeze()  # what start-up made stays: later collections need not walk it
         return system
@@ -295,7 +302,6 @@ class Trading:
 
     def _services(self, database: Database, models: ModelLine) -> Services:
         settings = self._settings
-        hook = settings.discord_webhook_url
 
         def write(rows: Sequence[Record]) -> None:
             database.write(rows)
@@ -308,7 +314,7 @@ class Trading:
             make_policy=policy_of,
             learning=learning_of(settings, self._choice, models, database.session.id),
             shadow=self._shadow,
-            post=None if hook is None else _discord(hook.get_secret_value()),
+            post=post_of(settings, database.round_trips),
             log=log,
             journal=database.journal,
             trading=self._trading(database, log),
@@ -342,17 +348,3 @@ def _stop_system(system: ThreadedRuntime) -> None:
     stuck = system.stop(STOP_WITHIN_S)
     if stuck:
         logger.warning("did not end in time: {}", ", ".join(stuck))
-
-
-def _discord(url: str) -> Post:
-    """Return a channel to a Discord webhook; its errors never carry the URL, which is a secret."""
-
-    def post(text: str) -> None:
-        try:
-            reply = httpx.post(url, json={"content": text}, timeout=5.0)
-        except httpx.HTTPError as error:
-            raise TransientError(f"webhook not reached ({type(error).__name__})") from None
-        if not reply.is_success:
-            raise TransientError(f"webhook answered {reply.status_code}")
-
-    return post

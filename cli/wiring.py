@@ -93,6 +93,7 @@ class Services(msgspec.Struct, frozen=True):
     weights_source: str
     make_policy: Callable[[object], Policy]
     post: Post | None
+    """None: alerts are recorded and not sent."""
     log: Callable[[str], None]
     journal: Journal | None = None
     trading: Trading | None = None

@@ -4,6 +4,9 @@ VARIABLE_NAMES = frozenset(
     (
         "DATABASE_URL",
         "DISCORD_WEBHOOK_URL",
+        "FUSEBOX_ALERT_CHANNELS",
+        "FUSEBOX_ALERT_GROUP_S",
+        "FUSEBOX_ALERT_LEVEL",
         "FUSEBOX_ASSETS",
         "FUSEBOX_BINANCE_REST_URL",
         "FUSEBOX_BINANCE_WS_URL",

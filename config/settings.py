@@ -1,8 +1,10 @@
 """Every setting of a run: its unit, range and default, and the environment variable that changes it."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -14,8 +16,10 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
 STALE_FLOOR_S = 2.0
 DAY_S = 86_400
-SECRETS = frozenset(("database_url", "discord_webhook_url", "private_key"))
+SECRETS = frozenset(("alert_channels", "database_url", "discord_webhook_url", "private_key"))
+LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|::1")
 SHIPPED, FRESH = "shipped", "fresh"
+DISCORD = "discord"
 REAL_MONEY = "real-money"
 """What has to be written out before an order with real money is sent."""
 
@@ -119,7 +123,16 @@ class Settings(BaseSettings):
         "online", description="hyperparameters of that: a name in config/learning, or a TOML file"
     )
     discord_webhook_url: SecretStr | None = Field(
-        None, description="https:// address of a Discord webhook; none for no alerts"
+        None, description="https:// address of a Discord webhook that alerts are sent to; none for no such channel"
+    )
+    alert_channels: SecretStr | None = Field(
+        None, description="more channels for alerts: NAME=https://..., comma-separated; discord is a NAME"
+    )
+    alert_level: Literal["routine", "notable", "urgent"] = Field(
+        "routine", description="least important alerts that are sent; those below are in the table alerts only"
+    )
+    alert_group_s: float = Field(
+        2.0, ge=0, le=60, description="how long an alert waits for others to share its message, 0 to 60 s"
     )
     live_opt_in: str = Field("", description=f"{REAL_MONEY} in full, or live trading is refused")
     private_key: SecretStr | None = Field(
@@ -184,8 +197,18 @@ class Settings(BaseSettings):
     @field_validator("discord_webhook_url")
     @classmethod
     def _https(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith("https://"):
+        if value is not None and not _is_private(value.get_secret_value()):
             raise ValueError("not an https:// address")
+        return value
+
+    @field_validator("alert_channels")
+    @classmethod
+    def _named(cls, value: SecretStr | None) -> SecretStr | None:
+        pairs = _pairs(value)
+        if any(not name or not _is_private(url) for name, url in pairs):
+            raise ValueError("not NAME=https://... each")
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise ValueError("each NAME once")
         return value
 
     @field_validator("hold_to_settlement")
@@ -216,6 +239,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"FUSEBOX_POLICY={self.policy} and FUSEBOX_WEIGHTS={self.weights.name}: unset one, either decides alone"
             )
+        if self.discord_webhook_url is not None and any(name == DISCORD for name, _ in _pairs(self.alert_channels)):
+            raise ValueError("FUSEBOX_ALERT_CHANNELS: names discord, as DISCORD_WEBHOOK_URL does; unset one")
         if self.trade_size_usd > self.starting_cash_usd:
             raise ValueError(
                 f"FUSEBOX_TRADE_SIZE_USD={self.trade_size_usd}: must not exceed "
@@ -239,6 +264,13 @@ class Settings(BaseSettings):
         if self.profile == "real":
             return "polymarket"
         return f"embedded {self.world}, seed {self.seed}, {self.window_s} s"
+
+    @property
+    def channel_urls(self) -> tuple[tuple[str, str], ...]:
+        """Name and address, a secret, of each channel for alerts."""
+        hook = self.discord_webhook_url
+        own = () if hook is None else ((DISCORD, hook.get_secret_value()),)
+        return own + _pairs(self.alert_channels)
 
     @property
     def starting_cash(self) -> int:
@@ -279,3 +311,20 @@ class Settings(BaseSettings):
         """Return the settings for people and for the database: JSON values, secrets only as set or not."""
         shown: dict[str, Any] = self.model_dump(mode="json", exclude=set(SECRETS))
         return shown | {name: "set" if getattr(self, name) else None for name in sorted(SECRETS)}
+
+
+def _pairs(channels: SecretStr | None) -> tuple[tuple[str, str], ...]:
+    """Return name and address of each of the channels that `alert_channels` lists."""
+    parts = () if channels is None else channels.get_secret_value().split(",")
+    cut = (part.strip().partition("=") for part in parts if part.strip())
+    return tuple((name, url) for name, _, url in cut)
+
+
+def _is_private(url: str) -> bool:
+    """Return whether nobody on the way reads what is sent there: https, or a server on this very host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and bool(LOOPBACK.fullmatch(host))))

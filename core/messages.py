@@ -7,6 +7,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from core.alerts.milestones import Standing
 from core.market.market import Market, Side
 from core.market.views import BookView, FlowView
 from core.records import Record
@@ -305,10 +306,14 @@ class Persisted(Message, frozen=True):
 
 
 class Alert(Message, frozen=True):
-    """Something a person should hear of."""
+    """Something a person should hear of; `kind` is one of `core.alerts.kinds`.
+
+    With the end of a round trip comes where the account stands, for milestones.
+    """
 
     kind: str
     text: str
+    standing: Standing | None = None
 
 
 class AssetRetiring(Message, frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from actors import addresses
 from actors.market import MarketRules
+from actors.notifier import Post
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from bench.simulation.audit import PORTFOLIO_CHECKPOINT, Auditor, InvariantError
@@ -15,6 +16,7 @@ from bench.simulation.chaos import Chaos, Quiet
 from bench.simulation.database import Database
 from bench.simulation.policy import make_policy
 from bench.simulation.scenario import SESSION_ID, Scenario, scenario_of
+from bench.simulation.unheard import Unheard
 from bench.simulation.venue import Venue
 from bench.simulation.watched import WatchedRuntime
 from cli.wiring import Rules, Services, Venues, assemble, start_all
@@ -123,7 +125,7 @@ class Simulation:
             load_weights=lambda: "no weights",
             weights_source="simulation",
             make_policy=lambda _weights: make_policy(self.scenario.policy),
-            post=lambda _text: None,
+            post=Post((Unheard(),)),
             log=self._line,
         )
 

@@ -10,7 +10,7 @@ from actors import addresses
 from actors.discovery import DiscoveryActor
 from actors.executor import ExecutorActor, ExecutorState
 from actors.learner import LearnerActor
-from actors.notifier import NotifierActor
+from actors.notifier import NotifierActor, Post
 from actors.states import FORMATS, MARKET, state_of
 from core.messages import Alert, Persist, StrikeKnown, TransitionRecorded, WeightsPublished
 from core.records import AlertRecord
@@ -24,6 +24,7 @@ from tests.actors.builders import paper_client
 from tests.actors_data.builders import KILL, OPENS_MS, OPENS_S, WINDOW_S, Calendar, Script, Stage, market_of
 from tests.actors_data.builders import MARKET as BTC_MARKET
 from tests.actors_data.test_discovery_windows import twap
+from tests.alerts.channels import Heard
 from tests.trading.builders import a_market, an_intent, an_order
 from venues.paper.broker import PaperBroker, PaperState
 from venues.paper.consumption import Consumption, Taken
@@ -71,29 +72,43 @@ def test_the_learner_goes_on_counting_and_other_weights_get_another_version() ->
 
 @pytest.mark.parametrize("process", [False, True])
 def test_an_alert_that_was_pending_is_delivered_by_whoever_comes_next(process: bool) -> None:  # noqa: FBT001
-    sent: list[str] = []
+    channel = Heard()
     stage = Stage(work_ms=60_000)
     stage.listen(addresses.DB_WRITER)
 
     def make(context: Context) -> Actor:
-        return NotifierActor(context, 7, sent.append)
+        return NotifierActor(context, 7, Post((channel,)))
 
     stage.play(addresses.NOTIFIER, make)
     stage.tell(addresses.NOTIFIER, Alert("trade closed", "BTC"))
-    stage.run(1)
-    sent.clear()
+    stage.run(3)
+    channel.sent.clear()
     if process:
         stage = next_process(stage, addresses.NOTIFIER, make)
     else:
         stage.system.restart(addresses.NOTIFIER)
-    stage.run(61)
+    stage.run(65)
 
-    assert sent == ["trade closed: BTC"]
+    assert channel.lines == ["trade closed: BTC (may have been sent before)"]
     rows = [row for said in stage.told(addresses.DB_WRITER, Persist) for row in said.rows]
     assert rows[-1] == AlertRecord(7, "trade closed", "BTC", "delivered", OPENS_MS)
     again = next_process(stage, addresses.NOTIFIER, make)
-    again.run(61)
-    assert sent == ["trade closed: BTC"]  # and not once more
+    again.run(65)
+    assert len(channel.sent) == 1  # and not once more
+
+
+def test_alerts_in_a_checkpoint_of_before_there_were_channels_are_delivered() -> None:
+    before = msgspec.msgpack.encode({"pending": [{"kind": "start", "text": "session 7 runs", "at_ms": OPENS_MS}]})
+    channel = Heard()
+    layout = state_of(addresses.NOTIFIER)
+    assert layout is not None
+    stage = Stage()
+    stage.listen(addresses.DB_WRITER)
+    stage.system.inherit({addresses.NOTIFIER.name: Inherited(4, layout.read(1, before), 4)})
+    stage.play(addresses.NOTIFIER, lambda context: NotifierActor(context, 7, Post((channel,))))
+    stage.run(3)
+
+    assert channel.lines == ["start: session 7 runs (may have been sent before)"]
 
 
 @pytest.mark.parametrize("process", [False, True])

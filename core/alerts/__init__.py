@@ -1,0 +1,1 @@
+"""What a person is told: importance, grouping, rates, the daily summary and milestones, as pure rules."""
