@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors import addresses
@@ -28,6 +29,7 @@ class Database:
 
     def __init__(self, journal: Journal) -> None:
         self.rows: list[str] = []
+        self.batches: list[list[str]] = []
         self.held_at_commit: list[int] = []
         self.away = False
         self.refused: set[str] = set()
@@ -41,6 +43,7 @@ class Database:
             raise RejectedError("no")
         self.held_at_commit.append(len(list(self._journal.pending())))
         self.rows += names
+        self.batches += [names] if names else []
 
 
 class FullDisk(Disk):
@@ -115,6 +118,25 @@ def test_when_it_is_back_the_rows_are_written_once_and_the_journal_lets_go_befor
     assert database.rows == ["a", "b", "newer"]
     assert kept(journal) == []
     assert database.held_at_commit[-1] == 0
+
+
+def test_rows_that_somebody_waits_for_take_along_what_came_just_before(stage: Stage, database: Database) -> None:
+    stage.tell(addresses.DB_WRITER, rows("reservation"))
+    stage.run(0.002)
+    hashed = msgspec.structs.replace(rows("hash"), ack_to=addresses.EXECUTOR, ack_key="order")
+    stage.tell(addresses.DB_WRITER, hashed)
+    stage.run(0.006)
+
+    assert database.batches == [["reservation", "hash"]]
+
+
+def test_rows_that_nobody_waits_for_are_written_all_the_same(stage: Stage, database: Database) -> None:
+    for name in ("a", "b"):
+        stage.tell(addresses.DB_WRITER, rows(name))
+        stage.run(0.002)
+    stage.run(0.010)
+
+    assert database.batches == [["a", "b"]]
 
 
 def test_nothing_goes_to_the_journal_while_the_database_records(stage: Stage, journal: Journal) -> None:
