@@ -88,6 +88,15 @@ def _grids(report: Report) -> Iterator[Grid]:
         ("reason", "closed", "held to settlement", "orders", "most for one", "unfilled", "fees USD", "net USD"),
         tuple((reason, *_forced(each)) for reason, each in found.forced.items()),
     )
+    yield Grid(
+        "forced exits that ended in settlement",
+        ("trade", "position", "reason", "given up because", "orders", "net USD"),
+        tuple(
+            (each.trade_id, f"{each.asset} {each.side}", each.reason, each.why or _NONE, str(each.orders),
+             signed(each.pnl_net_usd))
+            for each in found.held
+        ),
+    )  # fmt: skip
     for title, of, slipped in (
         ("slippage", "orders to", found.slippage),
         ("slippage of the policy's orders by asset", "asset", found.slippage_by_asset),

@@ -61,6 +61,18 @@ class Forced(msgspec.Struct, frozen=True):
     pnl_net_usd: int
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A trade that settled although a forced exit had begun; `why` it was given up is empty where nothing tells."""
+
+    trade_id: str
+    asset: str
+    side: str
+    reason: str
+    why: str
+    orders: int
+    pnl_net_usd: int
+
+
 class Results(msgspec.Struct, frozen=True):
     """Everything that is said of a set of trades and orders. Hours are UTC, of the closing."""
 
@@ -72,6 +84,7 @@ class Results(msgspec.Struct, frozen=True):
     by_hour: dict[str, Slice]
     by_reason: dict[str, Slice]
     forced: dict[str, Forced]
+    held: tuple[Held, ...]
     slippage: dict[str, Slippage]
     slippage_by_asset: dict[str, Slippage]
     equity: tuple[Point, ...]
@@ -90,6 +103,7 @@ def results(
     trades = [each.trade for each in closed]
     recent = [each for each in executions if each.decided_ms >= since_ms]
     points = equity(trades)
+    forced, held = forced_exits(trades, executions, given_up)
     return Results(
         all=added_up(map(_trip, closed)),
         net=_interval(closed),
@@ -98,7 +112,8 @@ def results(
         by_side=_sliced(closed, lambda trade: trade.side),
         by_hour=_sliced(closed, lambda trade: hour(trade.closed_at_ms)),
         by_reason=_sliced(closed, lambda trade: trade.exit_reason),
-        forced=forced_exits(trades, executions, given_up),
+        forced=forced,
+        held=held,
         slippage=_slipped(recent, lambda each: each.kind, KINDS),
         slippage_by_asset=_slipped([each for each in recent if not each.forced], lambda each: each.asset),
         equity=points,
@@ -134,30 +149,27 @@ def drawdown(points: Iterable[Point]) -> Drawdown:
 
 def forced_exits(
     trades: Sequence[TradeRecord], executions: Iterable[Execution], given_up: Iterable[GivenUp]
-) -> dict[str, Forced]:
-    """Return the forced exits by reason: of trades that one closed, and of those that settled after one had begun."""
+) -> tuple[dict[str, Forced], tuple[Held, ...]]:
+    """Return the forced exits by reason, of trades that one closed and that settled after one; and the latter alone."""
     orders = {
         trade_id: [each for each in own if each.kind == "forced exit"]
         for trade_id, own in orders_of_trades(trades, executions).items()
     }
-    ends = {(each.session_id, each.condition_id, each.side): each.reason for each in given_up}
+    ends = {(each.session_id, each.condition_id, each.side): each for each in given_up}
     groups: dict[str, list[TradeRecord]] = defaultdict(list)
+    held: list[Held] = []
     for trade in trades:
-        reason = _forced_reason(trade, orders[trade.id], ends)
-        if reason is not None:
+        own = orders[trade.id]
+        if trade.force_closed:
+            groups[trade.force_close_reason or trade.exit_reason].append(trade)
+        elif trade.exit_reason == SETTLEMENT:
+            told = ends.get((trade.session_id, trade.condition_id, trade.side))
+            if told is None and not own:
+                continue
+            reason, why = (own[-1].exit_reason, "") if told is None else (told.reason, told.why)
             groups[reason].append(trade)
-    return {reason: _forced(groups[reason], orders) for reason in sorted(groups)}
-
-
-def _forced_reason(
-    trade: TradeRecord, orders: Sequence[Execution], ends: Mapping[tuple[int, str, str], str]
-) -> str | None:
-    if trade.force_closed:
-        return trade.force_close_reason or trade.exit_reason
-    if trade.exit_reason != SETTLEMENT:
-        return None
-    known = ends.get((trade.session_id, trade.condition_id, trade.side))
-    return orders[-1].exit_reason if known is None and orders else known
+            held.append(Held(trade.id, trade.asset, trade.side, reason, why, len(own), trade.pnl_net_usd))
+    return {reason: _forced(groups[reason], orders) for reason in sorted(groups)}, tuple(held)
 
 
 def _forced(trades: Sequence[TradeRecord], orders: Mapping[str, Sequence[Execution]]) -> Forced:

@@ -31,6 +31,7 @@ TITLES = [
     "PnL by hour of closing, UTC, USD",
     "PnL by exit reason, USD",
     "forced exits",
+    "forced exits that ended in settlement",
     "slippage",
     "slippage of the policy's orders by asset",
     "worst trades",

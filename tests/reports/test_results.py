@@ -139,11 +139,13 @@ def test_attempts_of_a_forced_exit_are_counted_with_what_became_of_them() -> Non
         msgspec.structs.replace(filled("a2", 5, "CLOSE"), forced=True, reason="T-2, deeper"),
         filled("b", 6, "OPEN"), execution("b1", 7, "CLOSE", **exits), filled("c", 10, "OPEN"),
     ]  # fmt: skip
-    forced = results([Closed(each, "w") for each in (closed, held, quiet)], orders).forced
+    whole = results([Closed(each, "w") for each in (closed, held, quiet)], orders)
+    forced = whole.forced
     (found,) = forced.values()
     assert list(forced) == ["T-2"]
     assert (found.trades, found.held, found.orders, found.most_orders, found.unfilled_orders) == (1, 1, 3, 2, 2)
     assert (found.pnl_net_usd, found.fees_usd) == (micros(-3), micros("0.2"))
+    assert [(each.trade_id, each.reason, each.why, each.orders) for each in whole.held] == [("b.1", "T-2", "", 1)]
 
 
 def test_an_exit_that_was_given_up_before_any_order_counts_as_held() -> None:

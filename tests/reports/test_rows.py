@@ -16,7 +16,7 @@ from core.trading.exits import Attempt, ExitStep, Progress
 from core.trading.money import micros
 from core.trading.performance import Slice
 from core.trading.positions import Position
-from core.trading.report import Drawdown, Forced, GivenUp, Results
+from core.trading.report import Drawdown, Forced, GivenUp, Held, Results
 from storage.pool import Connection
 from storage.queries import Session, open_session, trades_summary
 from storage.record_rows import record_of
@@ -70,6 +70,7 @@ def test_the_curve_and_its_drawdown(found: Results) -> None:
 
 def test_forced_exits_with_those_that_ended_in_settlement(found: Results) -> None:
     assert found.forced == {"T-2": Forced(1, 1, 3, 2, 2, micros(1), micros(-20))}
+    assert found.held == (Held("s.open.3", "SOL", "UP", "T-2", "the window ends", 1, micros("-8.3")),)
 
 
 def test_slippage_against_the_price_that_the_decision_saw(found: Results) -> None:
