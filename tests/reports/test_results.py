@@ -102,6 +102,7 @@ def test_orders_go_to_the_trade_whose_fills_they_are() -> None:
     orders = [
         execution("early", 0.5, "OPEN"),  # never filled: of no trade
         filled("a", 1, "OPEN"),
+        execution("again", 2, "OPEN"),  # never filled either, while something is held
         execution("a.exit", 3, "CLOSE"),
         filled("a.sold", 5, "CLOSE"),
         filled("c", 8, "OPEN"),

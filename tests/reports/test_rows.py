@@ -81,9 +81,8 @@ def test_slippage_against_the_price_that_the_decision_saw(found: Results) -> Non
     assert (closed.worse_price, closed.worse_usd, closed.within_limit_usd) == (micros("0.01"), micros(1), micros(1))
     assert (forced.orders, forced.unfilled, forced.measured_shares) == (3, 2, 0)
     assert (forced.worse_price, forced.within_limit_usd) == (None, micros(1))
-    assert {asset: each.worse_usd for asset, each in found.slippage_by_asset.items()} == {
-        "BTC": micros("1.4"), "ETH": 0, "SOL": 0,
-    }  # fmt: skip
+    by_asset = {asset: (each.orders, each.worse_usd) for asset, each in found.slippage_by_asset.items()}
+    assert by_asset == {"BTC": (2, micros("1.4")), "ETH": (1, 0), "SOL": (1, 0)}
 
 
 def test_a_fill_that_failed_never_happened(connection: Connection, traded: Session) -> None:
