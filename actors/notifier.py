@@ -63,6 +63,8 @@ class Post(msgspec.Struct, frozen=True):
     group_s: float = 2.0
     trips: Trips | None = None
     """None: no daily summary."""
+    backoff_s: float = BACKOFF_S
+    """Before the second attempt; each further one waits twice as long, a minute at most."""
 
 
 class NotifierState(msgspec.Struct, frozen=True):
@@ -206,8 +208,8 @@ class NotifierActor(Actor):
         self.context.work(key, lambda: channel.send(message.text), lane=f"{LANE} {name}")
 
     def _delivered(self, name: str, rest_s: object) -> None:
-        rest_ms = round(rest_s * 1000) if isinstance(rest_s, int | float) else 0
-        outbox, told = delivered(self._state.outboxes[name], self.context.clock.now_ms() + rest_ms)
+        wanted_s = rest_s if isinstance(rest_s, int | float) else 0.0
+        outbox, told = delivered(self._state.outboxes[name], self.context.clock.now_ms(), wanted_s)
         self._troubles.pop(name, None)
         self._put(name, outbox)
         self._settle(name, told, "delivered")
@@ -215,7 +217,7 @@ class NotifierActor(Actor):
 
     def _failed(self, name: str, error: BaseException) -> None:
         outbox, now_ms = self._state.outboxes[name], self.context.clock.now_ms()
-        backoff_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0**outbox.failures)
+        backoff_s = min(LONGEST_BACKOFF_S, self._post.backoff_s * 2.0 ** min(outbox.failures, 30))
         until_ms = now_ms + round(backoff_s * 1000 * (1.0 + JITTER * float(self.context.rng.uniform(-1.0, 1.0))))
         # a text nobody vouches for may hold anything
         trouble = self._post.scrub(str(error)) if isinstance(error, FuseboxError) else type(error).__name__

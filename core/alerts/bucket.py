@@ -21,9 +21,9 @@ def tokens_at(bucket: Bucket, rate: Rate, now_ms: int) -> float:
     return min(float(rate.burst), bucket.tokens + max(0, now_ms - bucket.at_ms) / 1000 * rate.per_s)
 
 
-def ready_ms(bucket: Bucket, rate: Rate, now_ms: int) -> int:
-    """Return the first moment from `now_ms` on at which there is a whole token."""
-    lacking = 1.0 - tokens_at(bucket, rate, now_ms)
+def ready_ms(bucket: Bucket, rate: Rate, now_ms: int, *, tokens: int = 1) -> int:
+    """Return the first moment from `now_ms` on at which there are as many tokens, or as many as it holds."""
+    lacking = min(tokens, rate.burst) - tokens_at(bucket, rate, now_ms)
     return now_ms if lacking <= 0 else now_ms + math.ceil(lacking / rate.per_s * 1000)
 
 

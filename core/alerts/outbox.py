@@ -15,6 +15,8 @@ QUIET_S = 90.0
 CALM_MESSAGES = 3
 """So many messages in a row wait as long as usual, each one after them twice as long as the one before."""
 LONGEST_GROUP_S = 30.0
+RESERVED = 2
+"""Tokens that are left for alerts that cannot wait: a halt, or a stop, after which nobody is there to wait."""
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -40,8 +42,9 @@ class Outbox(msgspec.Struct, frozen=True):
     not_before_ms: int = 0
     failures: int = 0
     streak: int = 0
-    """Messages since it was quiet."""
+    """Messages that were delivered since it was quiet."""
     sent_ms: int = 0
+    """When the last one was."""
 
 
 def added(outbox: Outbox, noted: Noted, most: int = MOST_WAITING) -> tuple[Outbox, tuple[Noted, ...]]:
@@ -60,10 +63,11 @@ def due_ms(outbox: Outbox, rate: Rate, group_s: float, now_ms: int) -> int | Non
     if outbox.flying or not outbox.waiting:
         return None
     first = outbox.waiting[0]
-    at_once = outbox.failures > 0 or any(kind_of(noted.kind).at_once for noted in outbox.waiting)
-    wait_s = 0.0 if at_once else group_wait_s(outbox, group_s, first.at_ms)
+    at_once = any(kind_of(noted.kind).at_once for noted in outbox.waiting)
+    wait_s = 0.0 if at_once or outbox.failures else group_wait_s(outbox, group_s, first.at_ms)
     grouped_ms = min(first.at_ms, now_ms) + round(wait_s * 1000)
-    return max(now_ms, grouped_ms, ready_ms(outbox.bucket, rate, now_ms), outbox.not_before_ms)
+    allowed_ms = ready_ms(outbox.bucket, rate, now_ms, tokens=1 if at_once else 1 + RESERVED)
+    return max(now_ms, grouped_ms, allowed_ms, outbox.not_before_ms)
 
 
 def group_wait_s(outbox: Outbox, group_s: float, at_ms: int) -> float:
@@ -74,23 +78,22 @@ def group_wait_s(outbox: Outbox, group_s: float, at_ms: int) -> float:
 
 def sent_off(outbox: Outbox, count: int, rate: Rate, now_ms: int) -> Outbox:
     """Return the outbox with its first `count` alerts on their way, and what was dropped told of with them."""
+    return replace(outbox, flying=count, told_dropped=outbox.dropped, bucket=spent(outbox.bucket, rate, now_ms))
+
+
+def delivered(outbox: Outbox, now_ms: int, rest_s: float = 0.0) -> tuple[Outbox, tuple[Noted, ...]]:
+    """Return the outbox without what was delivered, and that; the other side wants a rest of `rest_s` seconds."""
     streak = outbox.streak + 1 if now_ms - outbox.sent_ms < QUIET_S * 1000 else 1
-    bucket = spent(outbox.bucket, rate, now_ms)
-    return replace(
-        outbox, flying=count, told_dropped=outbox.dropped, bucket=bucket, streak=min(streak, 30), sent_ms=now_ms
-    )
-
-
-def delivered(outbox: Outbox, rest_until_ms: int) -> tuple[Outbox, tuple[Noted, ...]]:
-    """Return the outbox without what was delivered, and that."""
     after = replace(
         outbox,
         waiting=outbox.waiting[outbox.flying :],
         flying=0,
         dropped=outbox.dropped - outbox.told_dropped,
         told_dropped=0,
-        not_before_ms=rest_until_ms,
+        not_before_ms=now_ms + round(rest_s * 1000),
         failures=0,
+        streak=min(streak, 30),
+        sent_ms=now_ms,
     )
     return after, outbox.waiting[: outbox.flying]
 

@@ -6,6 +6,7 @@ Rate limits: https://discord.com/developers/docs/topics/rate-limits.
 import math
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -68,9 +69,13 @@ def open_channel(url: str) -> DiscordChannel:
         RejectedError: the address is of no use.
     """
     try:
-        return DiscordChannel(url)
-    except httpx.InvalidURL:
-        raise RejectedError("the webhook's address is of no use") from None
+        known = bool(urlsplit(url).hostname)
+        channel = DiscordChannel(url)
+    except (ValueError, httpx.InvalidURL):  # their texts quote it
+        known = False
+    if not known:
+        raise RejectedError("the webhook's address is of no use")
+    return channel
 
 
 def _rest_s(reply: Reply) -> float:
