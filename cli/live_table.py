@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.addresses import PAPER_PORTFOLIO, PORTFOLIO
+from cli.learner_line import learner_text
 from cli.status_outstanding import outstanding_of, outstanding_texts, venue_of, venue_text
 from core.runtime.supervision import ActorReport
 from core.runtime.system import ActorSystem
@@ -171,17 +172,6 @@ def _summary(system: ActorSystem, held: object, state: GateState, assets: tuple[
         parts.append(f"stale: {', '.join(stale)}")
     lines.append(Text("; ".join(parts), style="dim"))
     return Group(*lines)
-
-
-def learner_text(learner: LearnerStatus) -> str:
-    """Return the policy in use and how it learns, for people."""
-    text = f"policy v{learner.version} ({learner.source})"
-    if not learner.learns:
-        return text
-    text += f", {learner.updates} updates, {learner.waiting} of {learner.buffer} transitions for the next"
-    if learner.entropy is not None:
-        text += f", entropy {learner.entropy:.3f}"
-    return text if learner.rolled_back is None else f"{text}, the last update was undone"
 
 
 def _stale(system: ActorSystem, asset: str) -> list[str]:

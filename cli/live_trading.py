@@ -12,6 +12,7 @@ from loguru import logger
 
 from actors.execution import ExecutionClient, Working
 from actors.execution_live import LiveExecutionClient, LiveSession
+from actors.live_reconciliation import LOOKBACK_S
 from cli.live_wallet import wallet_of
 from cli.wiring import Trading
 from config.settings import Settings
@@ -46,6 +47,10 @@ class Live(msgspec.Struct, frozen=True):
     account: LiveAccount
     user_stream: Callable[[Callable[[], bool]], Stream]
     close: Callable[[], None]
+
+    def asks_from_ms(self, now_ms: int) -> int:
+        """Return since when the venue is asked for trades by who starts at `now_ms`; both unix milliseconds."""
+        return now_ms - LOOKBACK_S * 1000
 
     def trading(
         self,

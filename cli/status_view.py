@@ -11,7 +11,7 @@ from rich.text import Text
 from cli.divergence import Divergence
 from cli.divergence import lines as divergence_lines
 from cli.hold_lines import hold_text, moment
-from cli.live_table import learner_text
+from cli.learner_line import learner_text
 from cli.status_outstanding import outstanding_texts, venue_text
 from cli.status_report import AssetLine, PortfolioLine, Status
 from cli.status_stored import StoredStatus

@@ -12,10 +12,12 @@ from cli.entry import quick
 from cli.exit_codes import EXIT_NOT_RUNNING, OF_ERRORS, exit_code
 from cli.lazy import LazyCommand, loaded
 from cli.main import Commands, app
+from cli.usage import UsageError
 from config.load import VARIABLES, ConfigError, load_settings
 from config.names import VARIABLE_NAMES
 from config.place import PROJECT_ROOT, find_place
 from core.errors import RejectedError
+from models.ppo.hyper import HyperparameterError
 from tests.system.process import ROOT
 
 HEAVY = {"mlx", "numpy", "pydantic", "pydantic_settings", "starlette", "uvicorn", "websockets", "httpx", "yoyo"}
@@ -181,10 +183,11 @@ def test_every_setting_is_known_by_name() -> None:
 
 
 def test_each_error_has_its_exit_code() -> None:
-    errors = [ConfigError("x"), client.NotRunningError("x"), client.NoAnswerError("x"), RejectedError("x")]
+    told = [ConfigError("x"), UsageError("x"), HyperparameterError("x")]
+    errors = [*told, client.NotRunningError("x"), client.NoAnswerError("x"), RejectedError("x")]
 
-    assert [exit_code(error) for error in errors] == [2, 3, 4, 1]
-    assert {f"{type(e).__module__}.{type(e).__name__}" for e in errors[:3]} == set(OF_ERRORS)
+    assert [exit_code(error) for error in errors] == [2, 2, 2, 3, 4, 1]
+    assert {f"{type(e).__module__}.{type(e).__name__}" for e in errors[:-1]} == set(OF_ERRORS)
 
 
 def test_paper_trading_loads_nothing_that_signs_orders() -> None:
