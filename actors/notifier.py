@@ -9,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
+from actors.notifier_state import NotifierState
 from core.alerts.channel import Channel, RateLimitedError
 from core.alerts.daily import DAY_MS, day_of, summary
 from core.alerts.grouping import composed
 from core.alerts.kinds import DAILY_SUMMARY, MILESTONE, Importance, kind_of
-from core.alerts.milestones import Marks, reached
+from core.alerts.milestones import reached
 from core.alerts.outbox import (
     KEPT_S,
     Noted,
@@ -22,8 +23,10 @@ from core.alerts.outbox import (
     delivered,
     due_ms,
     expired,
+    inherited,
     limited,
     postponed,
+    put_back,
     refused,
     sent_off,
     taken_up,
@@ -42,10 +45,13 @@ BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 60.0
 JITTER = 0.2
 SUMMARY_AFTER_S = 10.0
 """After midnight, so that what closed just before it has been written."""
-SUMMARY_AGAIN_S = 30.0
+AGAIN_S = 30.0
 
 Trips = Callable[[int, int], Sequence[RoundTrip]]
 """Reads the session's round trips that closed in [from, to), unix milliseconds; raises a FuseboxError if it cannot."""
+
+Left = Callable[[int], Sequence[AlertRecord]]
+"""Reads the session's alerts from before unix `at_ms` whose row says pending; raises a FuseboxError if it cannot."""
 
 
 def _as_it_is(text: str) -> str:
@@ -63,43 +69,10 @@ class Post(msgspec.Struct, frozen=True):
     group_s: float = 2.0
     trips: Trips | None = None
     """None: no daily summary."""
+    left: Left | None = None
+    """None: nothing is known of alerts that a killed process had only written down."""
     backoff_s: float = BACKOFF_S
     """Before the second attempt; each further one waits twice as long, a minute at most."""
-
-
-class NotifierState(msgspec.Struct, frozen=True):
-    """The checkpoint: what waits in each channel, and what was told last. An alert may come twice, but not never."""
-
-    outboxes: dict[str, Outbox] = {}
-    results: dict[int, dict[str, str]] = {}
-    """By alert and channel, while one of several channels has not answered yet."""
-    number: int = 0
-    marks: Marks | None = None
-    day: int | None = None
-    """The last UTC day of which there was a summary."""
-    left: tuple[Noted, ...] = ()
-    """Alerts of a time when there were no outboxes, for every channel."""
-
-
-class PendingBefore(msgspec.Struct, frozen=True):
-    """An alert in a checkpoint of schema version 1."""
-
-    kind: str
-    text: str
-    at_ms: int
-
-
-class StateBefore(msgspec.Struct, frozen=True):
-    """The checkpoint in schema version 1."""
-
-    pending: tuple[PendingBefore, ...] = ()
-
-
-def from_version_1(payload: bytes) -> bytes:
-    """Return a checkpoint of schema version 1 in the layout of 2."""
-    before = msgspec.msgpack.decode(payload, type=StateBefore)
-    left = tuple(Noted(n, p.kind, p.text, p.at_ms, unsure=True) for n, p in enumerate(before.pending, 1))
-    return msgspec.msgpack.encode(NotifierState(number=len(left), left=left))
 
 
 class NotifierActor(Actor):
@@ -121,21 +94,29 @@ class NotifierActor(Actor):
         self._flying: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
         self._asked: int | None = None
+        self._started_ms = context.clock.now_ms()
+        boxes = self._state.outboxes.values()
+        self._inherited = {(noted.kind, noted.text, noted.at_ms) for box in boxes for noted in box.waiting}
 
     def on_start(self) -> None:
         """Go on with what the incarnation before could not deliver, and with a day that ended meanwhile."""
         before = self._state
         self._state = replace(before, outboxes={}, left=())
+        now_ms, new_process = self.context.clock.now_ms(), self.context.incarnation == 1
         for name in self._channels:
-            self._put(name, taken_up(before.outboxes.get(name, Outbox())))
+            known = before.outboxes.get(name)
+            if known is not None:
+                known = inherited(known, now_ms) if new_process else taken_up(known)
+            self._put(name, known or Outbox())
         for name, outbox in before.outboxes.items():
             if name not in self._channels:
                 self._settle(name, outbox.waiting, "suppressed: no such channel any more")
-        for noted in before.left:
-            self._queue(noted)
+        self._put_back(before.left)
         for name in self._channels:
             self._pump(name)
         self._await_day()
+        if new_process:
+            self._look_for_left()
         self._save()
 
     def receive(self, message: object) -> None:
@@ -156,6 +137,12 @@ class NotifierActor(Actor):
                 self._summarise(trips)
             case WorkFailed(key=key, error=error) if key == self._day_key:
                 self._not_summarised(error)
+            case WorkDone(key="left", value=list() | tuple() as rows):
+                self._take_over(rows)
+            case WorkFailed(key="left", error=TransientError() | UnknownOutcomeError()):
+                self.context.timer("left", AGAIN_S, Tick("left"))
+            case Tick(name="left"):
+                self._look_for_left()
             case Tick(name="day"):
                 self._await_day()
             case Tick(name=name) if name in self._channels:
@@ -180,13 +167,48 @@ class NotifierActor(Actor):
                 self._pump(name)
 
     def _queue(self, noted: Noted) -> None:
+        self._expect(noted)
+        for name in self._channels:
+            self._kept(name, *added(self._state.outboxes[name], noted))
+
+    def _put_back(self, alerts: Sequence[Noted]) -> None:
+        """Queue alerts of an earlier time ahead of those of now."""
+        for noted in alerts:
+            self._expect(noted)
+        for name in self._channels:
+            self._kept(name, *put_back(self._state.outboxes[name], alerts))
+
+    def _expect(self, noted: Noted) -> None:
         if len(self._channels) > 1:
             waiting = dict.fromkeys(self._channels, PENDING)
             self._state = replace(self._state, results={**self._state.results, noted.number: waiting})
+
+    def _kept(self, name: str, outbox: Outbox, dropped: Sequence[Noted]) -> None:
+        self._put(name, outbox)
+        self._settle(name, dropped, f"suppressed: {len(outbox.waiting)} others waited, none less important")
+
+    def _look_for_left(self) -> None:
+        left, before_ms = self._post.left, self._started_ms
+        if left is not None:
+            self.context.work("left", lambda: left(before_ms), lane=LANE)
+
+    def _take_over(self, rows: Sequence[AlertRecord]) -> None:
+        """Go on with what a killed process had written down, but not yet in its checkpoint."""
+        left = []
+        for row in rows:
+            if (row.kind, row.text, row.at_ms) in self._inherited:
+                continue
+            noted = Noted(self._state.number + 1, row.kind, row.text, row.at_ms, unsure=True)
+            self._state = replace(self._state, number=noted.number)
+            if not self._channels:
+                self._record(noted, "suppressed: no channel")
+            elif self.context.clock.now_ms() - row.at_ms > KEPT_S * 1000:
+                self._record(noted, "failed: the process that was to send it ended")
+            else:
+                left.append(noted)
+        self._put_back(left)
         for name in self._channels:
-            outbox, dropped = added(self._state.outboxes[name], noted)
-            self._put(name, outbox)
-            self._settle(name, dropped, f"suppressed: {len(outbox.waiting)} others waited, none less important")
+            self._pump(name)
 
     def _pump(self, name: str) -> None:
         """Send what is due, or wait until it is."""
@@ -263,7 +285,7 @@ class NotifierActor(Actor):
     def _not_summarised(self, error: BaseException) -> None:
         self._asked = None
         if isinstance(error, TransientError | UnknownOutcomeError):
-            self.context.timer("day", SUMMARY_AGAIN_S, Tick("day"))
+            self.context.timer("day", AGAIN_S, Tick("day"))
             return
         text = str(error) if isinstance(error, RejectedError) else type(error).__name__
         day = day_of(self.context.clock.now_ms()) - 1

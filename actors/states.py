@@ -8,7 +8,7 @@ from actors.discovery_state import DiscoveryState
 from actors.executor import ExecutorState
 from actors.learner import LearnerState
 from actors.market import Saved
-from actors.notifier import NotifierState, from_version_1
+from actors.notifier_state import NotifierState, from_version_1
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState
 from core.runtime.address import Address
 from core.runtime.checkpoint import StateFormat

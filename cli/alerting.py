@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
-from actors.notifier import Post, Trips
+from actors.notifier import Left, Post, Trips
 from actors.portfolio_state import PortfolioState
 from config.load import VARIABLES, ConfigError
 from config.settings import Settings
@@ -23,7 +23,7 @@ LONG_PART = 16
 """A part of a webhook's path at least so long is a secret by itself."""
 
 
-def post_of(settings: Settings, trips: Trips) -> Post:
+def post_of(settings: Settings, trips: Trips, left: Left) -> Post:
     """Return how this run's alerts reach a person.
 
     Raises:
@@ -35,6 +35,7 @@ def post_of(settings: Settings, trips: Trips) -> Post:
         least=Importance[settings.alert_level.upper()],
         group_s=settings.alert_group_s,
         trips=trips,
+        left=left,
     )
 
 

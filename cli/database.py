@@ -20,7 +20,7 @@ from cli.state_folder import StateFolder
 from cli.state_restore import Restore, Restored
 from config.settings import Settings
 from core.errors import FatalError, TransientError
-from core.records import Record
+from core.records import AlertRecord, Record
 from core.runtime.address import Address
 from core.runtime.checkpoint import Quarantined
 from core.runtime.gate import GateCell
@@ -36,6 +36,7 @@ from storage.lease import Lease, LeaseLostError
 from storage.lease_queue import LeaseQueue
 from storage.local_copies import LocalCopies
 from storage.migrate import migrate
+from storage.pending_alerts import pending_alerts
 from storage.pool import Connection, Pool, open_pool
 from storage.queries import Session, database_id, open_order_hashes, open_session
 from storage.state_file import disk_errors
@@ -178,6 +179,15 @@ class Database:
         """
         with self._pool.connection(WRITE_WITHIN_S) as connection:
             return round_trips(connection, self.session.id, from_ms, until_ms)
+
+    def pending_alerts(self, before_ms: int) -> tuple[AlertRecord, ...]:
+        """Return the session's alerts from before unix `before_ms` that nobody is known to have been told of.
+
+        Raises:
+            TransientError, FatalError: the database cannot be asked.
+        """
+        with self._pool.connection(WRITE_WITHIN_S) as connection:
+            return pending_alerts(connection, self.session.id, before_ms)
 
     def order_hashes(self) -> dict[str, str]:
         """Return, by order id, the hashes of the session's orders that are not known to have ended.

@@ -15,7 +15,6 @@ import typer
 from loguru import logger
 
 from actors import addresses
-from actors.live_reconciliation import LOOKBACK_S
 from cli.alerting import channels_of, post_of, scrubber_of, started
 from cli.client import conninfo_of
 from cli.control import Control
@@ -210,7 +209,7 @@ class Trading:
             database.order_hashes(),
             log,
             database.unconfirmed(),
-            database.final_fills(SystemClock().now_ms() - LOOKBACK_S * 1000),
+            database.final_fills(self._live.asks_from_ms(SystemClock().now_ms())),
         )
 
     def _start(
@@ -314,7 +313,7 @@ class Trading:
             make_policy=policy_of,
             learning=learning_of(settings, self._choice, models, database.session.id),
             shadow=self._shadow,
-            post=post_of(settings, database.round_trips),
+            post=post_of(settings, database.round_trips, database.pending_alerts),
             log=log,
             journal=database.journal,
             trading=self._trading(database, log),

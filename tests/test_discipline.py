@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNTIME_DRIVEN = ("actors", "core/market", "core/trading", "models/baselines")
+RUNTIME_DRIVEN = ("actors", "core/alerts", "core/market", "core/trading", "models/baselines")
 PACKAGES = ("actors", "bench", "cli", "config", "core", "models", "storage", "tests", "venues", "web")
 
 RULE = "an actor touches the clock, randomness, threads or sleep only through the runtime"

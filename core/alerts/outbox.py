@@ -1,5 +1,7 @@
 """What waits for one channel, in order, as a value: bounded, paced, and none the wiser after a restart."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
@@ -49,10 +51,19 @@ class Outbox(msgspec.Struct, frozen=True):
 
 def added(outbox: Outbox, noted: Noted, most: int = MOST_WAITING) -> tuple[Outbox, tuple[Noted, ...]]:
     """Return the outbox with one more alert, and what was dropped for it: the least important, of those the oldest."""
-    waiting = [*outbox.waiting, noted]
+    return _bounded(outbox, [*outbox.waiting, noted], most)
+
+
+def put_back(outbox: Outbox, alerts: Sequence[Noted], most: int = MOST_WAITING) -> tuple[Outbox, tuple[Noted, ...]]:
+    """Return the outbox with alerts of an earlier time ahead of those that wait, and what was dropped for them."""
+    flying = outbox.waiting[: outbox.flying]
+    return _bounded(outbox, [*flying, *alerts, *outbox.waiting[outbox.flying :]], most)
+
+
+def _bounded(outbox: Outbox, waiting: list[Noted], most: int) -> tuple[Outbox, tuple[Noted, ...]]:
     dropped = []
     while len(waiting) > most and len(waiting) > outbox.flying:
-        least = min(waiting[outbox.flying :], key=lambda each: (kind_of(each.kind).importance, each.number))
+        least = min(waiting[outbox.flying :], key=lambda each: kind_of(each.kind).importance)  # the first of them
         waiting.remove(least)
         dropped.append(least)
     return replace(outbox, waiting=tuple(waiting), dropped=outbox.dropped + len(dropped)), tuple(dropped)
@@ -134,3 +145,12 @@ def expired(outbox: Outbox, now_ms: int) -> tuple[Outbox, tuple[Noted, ...]]:
 def taken_up(outbox: Outbox) -> Outbox:
     """Return what the next incarnation makes of it: nobody will hear what became of the message on its way."""
     return replace(postponed(outbox, outbox.not_before_ms, unsure=True), failures=0) if outbox.flying else outbox
+
+
+def inherited(outbox: Outbox, now_ms: int) -> Outbox:
+    """Return what the next process makes of it: what was stored may be seconds older than the end of the one before.
+
+    All that waits may have been sent since, and so many messages that there is no token left.
+    """
+    waiting = tuple(replace(noted, unsure=True) for noted in outbox.waiting)
+    return replace(taken_up(outbox), waiting=waiting, bucket=emptied(now_ms))

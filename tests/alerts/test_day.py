@@ -7,9 +7,10 @@ from actors.notifier import NotifierActor, Post
 from core.alerts.daily import DAY_MS, day_of, summary
 from core.errors import FatalError, RejectedError, TransientError
 from core.market.market import Side
-from core.records import Record, TradeRecord
+from core.records import AlertRecord, Record, TradeRecord
 from core.trading.money import MICRO
 from core.trading.performance import RoundTrip
+from storage.pending_alerts import pending_alerts
 from storage.pool import connect
 from storage.queries import open_session
 from storage.trips import round_trips
@@ -135,6 +136,25 @@ def test_the_table_gives_what_closed_within_the_day(database: str) -> None:
         RoundTrip("0xc", "BTC", "DOWN", DAY * DAY_MS, 500_000, 2_000_000),
         RoundTrip("0xc", "BTC", "DOWN", MIDNIGHT_MS - 1, 500_000, 3_000_000),
     )
+
+
+def test_the_table_gives_what_is_pending_in_any_channel(database: str) -> None:
+    said = (
+        "pending",
+        "delivered",
+        "discord delivered; pager pending",
+        "discord pending; pager failed: gone",
+        "failed: x; still pending they say",
+        "suppressed: 100 others waited",
+    )
+    with connect(database) as connection:
+        session = open_session(connection, "paper", {}, venue="test", new=True, now_ms=0)
+        write(connection, [AlertRecord(session.id, "start", "x", delivery, at) for at, delivery in enumerate(said)])
+        found = pending_alerts(connection, session.id, len(said))
+        assert pending_alerts(connection, session.id, 2) == found[:1]
+
+    assert [row.delivery for row in found] == [said[0], said[2], said[3]]
+    assert [row.at_ms for row in found] == [0, 2, 3]
 
 
 def _row(session_id: int, closed_ms: int, number: int) -> TradeRecord:

@@ -254,6 +254,46 @@ def test_a_channel_that_is_not_there_any_more_keeps_nothing_waiting() -> None:
     assert deliveries(later) == {ALERT.text: "suppressed: no such channel any more"}
 
 
+def test_what_a_killed_process_had_only_written_down_is_told_by_the_next_one() -> None:
+    """Its checkpoint knew of the first alert; the others are in the table alone."""
+    before = play(heard_by(Heard(answers=[TransientError("no")] * 99)))
+    before.tell(addresses.NOTIFIER, Alert(CRASH, "in the checkpoint"))
+    before.run(3)
+    now_ms = before.clock.now_ms()
+    table = (
+        AlertRecord(7, CRASH, "in the checkpoint", "pending", OPENS_MS),
+        AlertRecord(7, CRASH, "of yesterday", "pending", OPENS_MS - 86_400_000),
+        AlertRecord(7, CRASH, "in the table", "pending", now_ms - 100),
+    )
+    asked: list[int] = []
+
+    def left(before_ms: int) -> tuple[AlertRecord, ...]:
+        asked.append(before_ms)
+        if len(asked) == 1:
+            raise TransientError("the database is away")
+        return table
+
+    channel = Heard()
+    stage = Stage(now_ms)
+    stage.system.inherit({addresses.NOTIFIER.name: before.system.cells[addresses.NOTIFIER].left()})
+    stage.listen(addresses.DB_WRITER)
+    stage.play(addresses.NOTIFIER, lambda context: NotifierActor(context, 7, Post((channel,), left=left)))
+    stage.run(60)
+    stage.system.restart(addresses.NOTIFIER)
+    stage.run(60)
+
+    assert channel.lines == [
+        "actor crashed: in the checkpoint (may have been sent before)",
+        "actor crashed: in the table (may have been sent before)",
+    ]
+    assert deliveries(stage) == {
+        "in the checkpoint": "delivered",
+        "in the table": "delivered",
+        "of yesterday": "failed: the process that was to send it ended",
+    }
+    assert asked == [now_ms, now_ms]
+
+
 def test_no_secret_is_in_a_row_or_a_message() -> None:
     channel = Heard(answers=[TransientError("hunter2 refused"), RejectedError("hunter2 again")])
     stage = play(Post((channel,), scrub=lambda text: text.replace("hunter2", "***")))

@@ -92,6 +92,22 @@ def test_a_webhook_that_never_answers_delays_no_trade_and_no_stop(start: Start, 
     assert {delivery for _, delivery in rows["alerts"]} == {"pending"}
 
 
+def test_what_a_killed_process_could_not_say_the_next_one_says(start: Start, state_dir: Path) -> None:
+    with webhook("silent") as silent:
+        killed = start(*SHORT, DISCORD_WEBHOOK_URL=silent.url())
+        silent.wait_for(lambda: silent.requests > 0, 90)
+        killed.wait_for(" OPEN ", "FILLED", within_s=180)
+        killed.kill()
+    with webhook() as server:
+        again = start(*SHORT, DISCORD_WEBHOOK_URL=server.url())
+        server.wait_for(heard(server, "start: session 1 runs", "(may have been sent before)"), 90)
+        server.wait_for(heard(server, "recovery: session 1 goes on"), 90)
+        assert again.interrupt() < 4.0
+
+    waiting = [kind for kind, delivery in _rows(state_dir)["alerts"] if kind == "start" and delivery != "delivered"]
+    assert waiting == []
+
+
 def _rows(state_dir: Path) -> dict[str, list[tuple[str, str]]]:
     """Return what a person, or another program, could read."""
     server = EmbeddedServer(state_dir)

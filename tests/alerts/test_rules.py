@@ -22,6 +22,7 @@ from core.alerts.outbox import (
     due_ms,
     expired,
     group_wait_s,
+    inherited,
     limited,
     postponed,
     sent_off,
@@ -208,6 +209,13 @@ def test_the_next_incarnation_cannot_know_what_became_of_the_message_on_its_way(
     assert (after.flying, [each.unsure for each in after.waiting]) == (0, [True, False])
     assert AGAIN in composed(after.waiting, 0, 1_000, NOW_MS).text.split("\n")[0]
     assert after.bucket == outbox.bucket  # a restart earns no new burst
+
+
+def test_the_next_process_trusts_nothing_that_may_be_seconds_old() -> None:
+    after = inherited(sent_off(Outbox((noted(1), noted(2))), 1, RATE, NOW_MS - 60_000), NOW_MS)
+
+    assert (after.flying, [each.unsure for each in after.waiting]) == (0, [True, True])
+    assert tokens_at(after.bucket, RATE, NOW_MS) == 0.0
 
 
 def test_what_nobody_can_act_on_any_more_is_given_up() -> None:

@@ -82,7 +82,9 @@ def test_every_secret_of_the_settings_is_hidden(tmp_path: Path) -> None:
 
 def test_what_is_sent_is_what_the_settings_say() -> None:
     post = post_of(
-        load_settings({"FUSEBOX_ALERT_LEVEL": "urgent", "FUSEBOX_ALERT_GROUP_S": "7"}), lambda _from, _until: ()
+        load_settings({"FUSEBOX_ALERT_LEVEL": "urgent", "FUSEBOX_ALERT_GROUP_S": "7"}),
+        lambda _from, _until: (),
+        lambda _before: (),
     )
 
     assert (post.channels, post.least, post.group_s) == ((), Importance.URGENT, 7.0)
