@@ -30,7 +30,7 @@ class Observer:
     Args:
         system: the runtime.
         session_id: whose rows they are.
-        scrub: takes secrets out of what an exception says, for rows.
+        scrub: takes secrets out of what an exception says, for lines and rows.
     """
 
     def __init__(self, system: ThreadedRuntime, session_id: int, scrub: Callable[[str], str] = str) -> None:
@@ -54,26 +54,28 @@ class Observer:
             return
         if event.kind == "stopped":
             return
+        said = self._scrub(event.detail)
         level = "ERROR" if event.kind in ("failed", "retired") else "WARNING" if event.kind != "started" else "INFO"
-        logger.log(level, "{} {} (incarnation {}): {}", event.address, event.kind, event.incarnation, event.detail)
-        row = HealthEventRecord(self._session_id, event.address, event.kind, self._scrub(event.detail), event.at_ms)
+        logger.log(level, "{} {} (incarnation {}): {}", event.address, event.kind, event.incarnation, said)
+        row = HealthEventRecord(self._session_id, event.address, event.kind, said, event.at_ms)
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
         again = event.kind == "started"
-        detail = f"incarnation {event.incarnation} runs" if again else event.detail
+        detail = f"incarnation {event.incarnation} runs" if again else said
         kind = "actor restarted" if again else f"actor {event.kind}"
         self._system.tell(addresses.NOTIFIER, Alert(kind, f"{event.address}: {detail}"))
 
     def _dead_letter(self, letter: DeadLetter) -> None:
         if letter.target == addresses.DB_WRITER.name or letter.reason == ROUTINE:
             return
-        logger.warning("dead letter: {} for {}: {}", letter.message_type, letter.target, letter.reason)
+        reason = self._scrub(letter.reason)
+        logger.warning("dead letter: {} for {}: {}", letter.message_type, letter.target, reason)
         row = DeadLetterRecord(
             session_id=self._session_id,
             target=letter.target,
             sender=letter.sender,
             incarnation=letter.incarnation,
             message_type=letter.message_type,
-            reason=self._scrub(letter.reason),
+            reason=reason,
             at_ms=letter.at_ms,
         )
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
