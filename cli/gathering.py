@@ -5,12 +5,13 @@ from functools import lru_cache
 
 import msgspec
 
+from actors.learning import step_of
 from cli.rollout import EpisodeResult, Terms, run_episode
 from cli.stages import Shown, stage_of
 from core.errors import FatalError
 from models.plain import PlainPolicy
 from models.ppo.hyper import RewardProfile
-from models.ppo.step import Segment, Step
+from models.ppo.step import Segment
 from models.ppo.trajectory import Trajectories
 from models.weights import Weights
 
@@ -73,19 +74,7 @@ def segments_of(result: EpisodeResult, weights: Weights, reward: RewardProfile) 
     """
     kept = Trajectories(weights.schema.size, reward)
     for heard in result.transitions:
-        step = Step(
-            features=heard.features,
-            history=heard.history,
-            action=heard.action,
-            log_prob=heard.log_prob,
-            version=weights.version,
-            equity_usd=heard.equity_usd,
-            held=heard.held,
-            free=heard.free,
-            forced=heard.forced,
-            at_ms=heard.at_ms,
-        )
-        kept.add((heard.asset, heard.condition_id), step, done=heard.done)
+        kept.add((heard.asset, heard.condition_id), step_of(heard, weights.version), done=heard.done)
     for ended in result.ended:
         kept.close((ended.asset, ended.condition_id), ended.pnl_net_usd)
     if kept.waiting:

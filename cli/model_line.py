@@ -38,40 +38,9 @@ class ModelLine:
         """Where the weights in use come from, for people."""
         return self._state.source
 
-    @property
-    def training(self) -> bytes | None:
-        """What a learner goes on from beside the weights in use; None where nobody learnt."""
-        return self._state.training
-
-    @property
-    def buffer(self) -> bytes | None:
-        """The transitions that were not learnt from yet when the weights in use were stored."""
-        return self._state.buffer
-
     def weights(self) -> Weights:
         """Return the weights in use."""
         return self._weights
-
-    def next(
-        self,
-        weights: Weights,
-        source: str,
-        now_ms: int,
-        *,
-        training: bytes | None = None,
-        buffer: bytes | None = None,
-    ) -> CheckpointRecord:
-        """Take new weights into use and return the row to be written: what a learner does after each update."""
-        with self._lock:
-            payload = model_payload(
-                weights,
-                source=source,
-                given_sha256=self._state.given_sha256,
-                parent_sha256=self._state.weights_sha256,
-                training=training,
-                buffer=buffer,
-            )
-            return self._take(payload, weights, now_ms)
 
     def store(self, payload: bytes, now_ms: int) -> CheckpointRecord:
         """Take what a learner has learnt into use and return the row to be written; see `actors.learning.packed`."""

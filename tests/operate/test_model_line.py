@@ -52,6 +52,12 @@ def start(connection: Connection, copies: LocalCopies, lines: list[str]) -> Open
     return run
 
 
+def learnt(weights: Weights, source: str) -> bytes:
+    """What a learner keeps after an update."""
+    parent = read_model(MODEL.version, model_payload(FIRST, source="policy.safetensors"))[1].weights_sha256
+    return model_payload(weights, source=source, parent_sha256=parent)
+
+
 def same(one: Weights, other: Weights) -> bool:
     return one.to_bytes() == other.to_bytes()
 
@@ -72,7 +78,7 @@ def test_the_weights_in_use_are_stored_once_with_their_lineage(start: Open, conn
 
 
 def test_a_start_goes_on_from_what_was_learnt_and_not_from_the_file(start: Open, connection: Connection) -> None:
-    row = start(FIRST).next(SECOND, "update 1", T0 + 1)
+    row = start(FIRST).store(learnt(SECOND, "update 1"), T0 + 1)
     write(connection, (row,))
     line = start(FIRST)
 
@@ -82,7 +88,7 @@ def test_a_start_goes_on_from_what_was_learnt_and_not_from_the_file(start: Open,
 
 
 def test_another_file_of_the_same_name_begins_anew(start: Open, connection: Connection) -> None:
-    write(connection, (start(FIRST).next(SECOND, "update 1", T0 + 1),))
+    write(connection, (start(FIRST).store(learnt(SECOND, "update 1"), T0 + 1),))
 
     assert same(start(THIRD).weights(), THIRD)
     assert numbers(connection) == [3, 2, 1]
@@ -106,7 +112,7 @@ def test_a_generation_of_no_use_is_set_aside_for_the_one_before(
     start: Open, connection: Connection, lines: list[str], how: str
 ) -> None:
     line = start(FIRST)
-    row = line.next(SECOND, "update 1", T0)
+    row = line.store(learnt(SECOND, "update 1"), T0)
     if how == "schema":
         row = msgspec.structs.replace(row, schema_version=9)
     if how == "weights":
@@ -117,7 +123,7 @@ def test_a_generation_of_no_use_is_set_aside_for_the_one_before(
     again = start(FIRST)
 
     assert same(again.weights(), FIRST)
-    assert again.next(THIRD, "update 2", T0).generation == 3  # number 2 is taken
+    assert again.store(learnt(THIRD, "update 2"), T0).generation == 3  # number 2 is taken
     assert lines[0].startswith("checkpoint of model policy: generation 2 is set aside")
     assert generations(connection, "policy")[0].quarantined is not None
 
@@ -125,7 +131,7 @@ def test_a_generation_of_no_use_is_set_aside_for_the_one_before(
 def test_the_local_copy_stands_in_for_an_emptied_table(
     start: Open, connection: Connection, copies: LocalCopies
 ) -> None:
-    row = start(FIRST).next(SECOND, "update 1", T0)
+    row = start(FIRST).store(learnt(SECOND, "update 1"), T0)
     copies.write(row)
     connection.execute("DELETE FROM checkpoints")
 
