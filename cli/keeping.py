@@ -7,6 +7,7 @@ from cli.checkpoint_keeper import Keeper
 from cli.database import Database
 from cli.model_line import ModelLine
 from cli.policy_choice import Choice
+from core.records import CheckpointRecord
 from core.runtime.threaded import ThreadedRuntime
 from core.trading.gate import GateLevel
 
@@ -29,6 +30,12 @@ class Keeping:
             copies=database.copies,
             others={} if beside is None else {PAPER_PORTFOLIO.name: beside.id, PAPER_EXECUTOR.name: beside.id},
         )
+
+    def store(self, payload: bytes, now_ms: int) -> CheckpointRecord:
+        """Take what a learner has learnt into use, see to its local copy, and return the row to be written."""
+        row = self.models.store(payload, now_ms)
+        self.keeper.copy(row)
+        return row
 
     def begin(self, ends: contextlib.ExitStack) -> None:
         """Close the gate where the account is not known, and keep from now on; the last states once actors ended."""

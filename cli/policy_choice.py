@@ -12,6 +12,7 @@ from cli.policy_files import SHIPPED_FILE
 from cli.training_profile import read_profile
 from config.settings import FRESH, SHIPPED, Settings
 from core.market.features import FUSED_FEATURES
+from core.records import CheckpointRecord
 from models.baselines import make_baseline
 from models.checkpoint import fresh_weights, load_weights
 from models.policy import Policy as ModelPolicy
@@ -58,8 +59,10 @@ def choice_of(settings: Settings) -> Choice:
     return Choice(shipped, SHIPPED, f"baseline {settings.policy}", Baseline(settings.policy))
 
 
-def learning_of(settings: Settings, choice: Choice, models: ModelLine, session_id: int) -> Learning | None:
-    """Return how a run learns, None where it does not.
+def learning_of(
+    settings: Settings, choice: Choice, store: Callable[[bytes, int], CheckpointRecord], session_id: int
+) -> Learning | None:
+    """Return how a run learns, None where it does not; `store` keeps what was learnt.
 
     Raises:
         UsageError: the profile cannot be used.
@@ -67,7 +70,7 @@ def learning_of(settings: Settings, choice: Choice, models: ModelLine, session_i
     if not settings.learns or choice.baseline is not None:
         return None
     hyper = read_profile(Path(settings.learning_profile)).ppo
-    return Learning(hyper, models.store, session_id, compiles_ahead=True)
+    return Learning(hyper, store, session_id, compiles_ahead=True)
 
 
 def policy_of(weights: object) -> Policy:

@@ -29,7 +29,6 @@ from cli.heartbeat import HeartbeatFile
 from cli.keeping import Keeping
 from cli.live_venues import Patience, live_venues, public_endpoints
 from cli.live_wallet import wallet_of
-from cli.model_line import ModelLine
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
 from cli.policy_choice import choice_of, learning_of, policy_of
@@ -229,7 +228,7 @@ class Trading:
         keeping = Keeping(system, database, self._choice)
         cash_usd = settings.starting_cash if self._live is None else self._live.cash_usd
         rules = rules_of(settings, session, database.beside, cash_usd)
-        services = self._services(database, keeping.models)
+        services = self._services(database, keeping)
         assemble(system, rules, venues, services)
         keeping.begin(ends)
         ends.callback(_stop_system, system)
@@ -299,7 +298,7 @@ class Trading:
         clock = SystemClock()
         return live_venues(self._endpoints, KNOWN_ASSETS, patience, clock.now_ms, routed=settings.profile == "real")
 
-    def _services(self, database: Database, models: ModelLine) -> Services:
+    def _services(self, database: Database, keeping: Keeping) -> Services:
         settings = self._settings
 
         def write(rows: Sequence[Record]) -> None:
@@ -308,10 +307,10 @@ class Trading:
         log = OneOfAKind()
         return Services(
             write=write,
-            load_weights=self._choice.load(models),
+            load_weights=self._choice.load(keeping.models),
             weights_source=self._choice.source,
             make_policy=policy_of,
-            learning=learning_of(settings, self._choice, models, database.session.id),
+            learning=learning_of(settings, self._choice, keeping.store, database.session.id),
             shadow=self._shadow,
             post=post_of(settings, database.round_trips, database.pending_alerts),
             log=log,

@@ -31,11 +31,11 @@ def reconcile(state_dir: Path) -> PortfolioState:
         server.stop()
 
 
-def wait_until(ready: Callable[[], bool], within_s: float = 10.0) -> None:
+def wait_until(ready: Callable[[], bool], within_s: float = 10.0, every_s: float = 0.02) -> None:
     deadline_s, pause = time.monotonic() + within_s, threading.Event()
     while not ready():
         assert time.monotonic() < deadline_s
-        pause.wait(0.02)
+        pause.wait(every_s)
 
 
 def assert_reconciled(connection: psycopg.Connection) -> PortfolioState:

@@ -2,38 +2,58 @@
 
 import signal
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
+import pytest
 
 from cli.policy_files import SHIPPED_FILE
 from storage.embedded import EmbeddedServer
+from storage.local_copies import LocalCopies
+from storage.queries import database_id
 from tests.system.process import Start
+from tests.system.test_demo import wait_until
 
 SHORT = ("--window-s", "20", "--assets", "BTC,ETH")
 
 
-def column(state_dir: Path, query: str) -> list[object]:
+def column(state_dir: Path, query: LiteralString) -> list[Any]:
     server = EmbeddedServer(state_dir)
     try:
         with psycopg.connect(server.start()) as connection:
-            return [row[0] for row in connection.execute(query)]  # type: ignore[arg-type]  # a literal of this file
+            return [row[0] for row in connection.execute(query)]
     finally:
         server.stop()
+
+
+def copied_generation(state_dir: Path) -> int:
+    """Return the generation of the shipped model's local copy."""
+    server = EmbeddedServer(state_dir)
+    try:
+        with psycopg.connect(server.start()) as connection:
+            copies = LocalCopies(state_dir / "checkpoints", database_id(connection), report=pytest.fail)
+    finally:
+        server.stop()
+    copy = copies.read("model", "shipped")
+    assert copy is not None
+    return copy.generation
 
 
 def test_the_shipped_policy_decides_by_default_learns_on_and_is_gone_on_with(start: Start, state_dir: Path) -> None:
     first = start(*SHORT, FUSEBOX_POLICY="shipped", FUSEBOX_DECISION_GRID_MS="100")  # learns five times as often
     first.wait_for("hold lifted: starting")
-    for _ in range(2):
-        first.wait_for("resolved", within_s=120)
+    learnt: LiteralString = "SELECT count(*) FROM metrics WHERE name = 'learner.entropy'"
+    wait_until(lambda: column(state_dir, learnt) != [0], within_s=150, every_s=2.0)
     assert first.interrupt(signal.SIGTERM) < 4.0
     assert first.process.returncode == 0
 
-    assert column(state_dir, "SELECT count(*) FROM metrics WHERE name = 'learner.entropy'") != [0]
     named = column(state_dir, "SELECT name FROM checkpoints WHERE kind = 'model'")
     assert set(named) == {"shipped"}
     assert len(named) >= 2
     assert "learner:" not in "\n".join(first.lines)
+    assert copied_generation(state_dir) == max(
+        column(state_dir, "SELECT generation FROM checkpoints WHERE kind = 'model'")
+    )
 
 
 def test_a_baseline_decides_and_nothing_learns(start: Start, state_dir: Path) -> None:
