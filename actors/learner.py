@@ -136,7 +136,7 @@ class LearnerActor(Actor):
         if self._taken is not None:
             learnt = self._taken
             for message in self._since:
-                _gather(learnt.trajectories, message, OLDER)
+                self._gather(learnt.trajectories, message, OLDER)
         self._keep(learnt)
 
     # -- weights ------------------------------------------------------------------------------------------------
@@ -193,18 +193,26 @@ class LearnerActor(Actor):
         version = OLDER
         if isinstance(message, TransitionRecorded) and message.version == self._saved.version:
             version = self._training.version
-        try:
-            _gather(self._trajectories, message, version)
-        except RejectedError as error:
-            self._refused += 1
-            if self._refused == 1:
-                self._log(f"learner: a transition is of no use and left out: {error}")
+        self._gather(self._trajectories, message, version)
         if self._taken is not None:
             self._since.append(message)
         for asset, condition_id in self._trajectories.given_up():
             self._log(f"learner: {asset} {condition_id} was never settled: its last steps are not learnt from")
         if self._trajectories.ready >= self._hyper.buffer:
             self._begin()
+
+    def _gather(self, trajectories: Trajectories, message: TransitionRecorded | TrajectoryEnded, version: int) -> None:
+        """Add a step, or the end of its window; one that no gradient may see is left out, and said once."""
+        key = message.asset, message.condition_id
+        if isinstance(message, TrajectoryEnded):
+            trajectories.close(key, message.pnl_net_usd)
+            return
+        try:
+            trajectories.add(key, step_of(message, version), done=message.done)
+        except RejectedError as error:
+            self._refused += 1
+            if self._refused == 1:
+                self._log(f"learner: a transition is of no use and left out: {error}")
 
     def _begin(self) -> None:
         if self._taken is None and self._training is not None:
@@ -302,11 +310,3 @@ class LearnerActor(Actor):
                 rolled_back=report.rolled_back,
             )
         self.context.publish("learner", status)
-
-
-def _gather(trajectories: Trajectories, message: TransitionRecorded | TrajectoryEnded, version: int) -> None:
-    key = message.asset, message.condition_id
-    if isinstance(message, TrajectoryEnded):
-        trajectories.close(key, message.pnl_net_usd)
-    else:
-        trajectories.add(key, step_of(message, version), done=message.done)
