@@ -26,7 +26,7 @@ from cli.workers import Workers
 from models.baselines import ORACLE
 from venues.sim.world import ASSETS, VARIANTS
 
-_WIDE = 120
+_WIDE = 160
 SIMULATED_FILLS = "paper: the order walks the book that is there when it arrives, and what it takes stays taken"
 
 
