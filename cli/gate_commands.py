@@ -10,7 +10,7 @@ from actors.portfolio_state import PortfolioState
 from cli.control import Handler
 from cli.gate_keeper import GateKeeper
 from cli.hold_lines import hold_line, word
-from core.alerts.kinds import GATE, KINDS
+from core.alerts.kinds import GATE
 from core.errors import RejectedError
 from core.messages import Alert, Persist
 from core.records import HealthEventRecord
@@ -20,6 +20,9 @@ from core.trading.lasting_holds import flattened, halted, is_flattened, lasting,
 from core.trading.money import decimal
 from core.trading.positions import Position
 from storage.pool import Connection
+
+OPERATORS = frozenset(("halt", "flatten", "resume"))
+"""Commands that an alert is named by."""
 
 
 class GateCommands:
@@ -84,8 +87,8 @@ class GateCommands:
         detail = f"{what}: {_said(before)} -> {_said(after)}"
         row = HealthEventRecord(self._session_id, "gate", "operator", detail, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
-        command = what.split(" ", 1)[0]
-        self._system.tell(addresses.NOTIFIER, Alert(command if command in KINDS else GATE, detail))
+        command = next((word for word in what.split() if word in OPERATORS), GATE)  # the file may tell sooner
+        self._system.tell(addresses.NOTIFIER, Alert(command, detail))
 
     def _author(self, args: Mapping[str, Any]) -> tuple[str, str, int]:
         at_ms = args.get("at_ms")

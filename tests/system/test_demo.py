@@ -198,7 +198,7 @@ def test_bad_settings_are_one_line_and_exit_code_2(
 
 
 def test_missing_weights_end_the_run_with_one_clear_line(start: Start, tmp_path: Path) -> None:
-    supervisor = start(*SHORT, "--weights", str(tmp_path / "nothing.safetensors"))
+    supervisor = start(*SHORT, "--weights", str(tmp_path / "nothing.safetensors"), FUSEBOX_POLICY="")
     line = supervisor.wait_for("fusebox:", within_s=30)
     supervisor.process.wait(10)
 
