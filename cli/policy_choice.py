@@ -10,12 +10,12 @@ from actors.market import Policy
 from cli.model_line import ModelLine
 from cli.policy_files import SHIPPED_FILE
 from cli.training_profile import read_profile
+from cli.wiring import warm_policy
 from config.settings import FRESH, SHIPPED, Settings
 from core.market.features import FUSED_FEATURES
 from core.records import CheckpointRecord
 from models.baselines import make_baseline
 from models.checkpoint import fresh_weights, load_weights
-from models.policy import Policy as ModelPolicy
 from models.weights import Weights
 
 
@@ -74,12 +74,5 @@ def learning_of(
 
 
 def policy_of(weights: object) -> Policy:
-    """Return the policy of one asset, compiled and warm; takes seconds on a new host, so run it in a worker."""
-    match weights:
-        case Baseline(name=name):
-            return make_baseline(name)
-        case Weights():
-            policy = ModelPolicy(weights)
-            policy.warm_up()
-            return policy
-    raise TypeError(f"expected weights or a baseline, was {type(weights).__name__}")
+    """Return the policy of one asset: a baseline, or `warm_policy` of weights, which takes seconds on a new host."""
+    return make_baseline(weights.name) if isinstance(weights, Baseline) else warm_policy(weights)
