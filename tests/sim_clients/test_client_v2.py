@@ -69,7 +69,7 @@ def _bid(client: ClobClient, token: str, price: float = 0.05, size: float = 10, 
 
 
 def _buy(client: ClobClient, token: str, dollars: float = 20) -> dict[str, Any]:
-    args = MarketOrderArgs(token_id=token, amount=dollars, side="BUY", order_type="FOK")
+    args = MarketOrderArgs(token_id=token, amount=dollars, side="BUY", price=0.99, order_type="FOK")
     answer = client.create_and_post_market_order(args, order_type="FOK")
     assert isinstance(answer, dict)
     return answer

@@ -93,7 +93,7 @@ def test_after_the_close_nothing_is_open_and_winners_are_paid(own: Served, clien
     won = market.up_token if winner == "Up" else market.down_token
     order_id = _bid(client, won)  # far below what the winner trades at all the way
     for token in (market.up_token, market.down_token):
-        args = MarketOrderArgs(token_id=token, amount=10, side="BUY", order_type="FOK")
+        args = MarketOrderArgs(token_id=token, amount=10, side="BUY", price=0.99, order_type="FOK")
         assert client.create_and_post_market_order(args, order_type="FOK")["status"] == "matched"
     own.clock.set(market.closes_at_s * 1000 + 5)
     assert client.get_open_orders() == []
@@ -168,7 +168,7 @@ def test_a_trade_is_printed_for_everybody(own: Served, client: ClobClient) -> No
     socket = own.connect("clob_ws")
     socket.send(json.dumps({"assets_ids": [market.up_token], "type": "market"}))
     socket.recv()
-    args = MarketOrderArgs(token_id=market.up_token, amount=12.34, side="BUY", order_type="FOK")
+    args = MarketOrderArgs(token_id=market.up_token, amount=12.34, side="BUY", price=0.99, order_type="FOK")
     answer = client.create_and_post_market_order(args, order_type="FOK", defer_exec=True)
     sizes: set[str] = set()
     wanted = {trade["size"] for trade in client.get_trades() if trade["id"] in answer["tradeIDs"]}
