@@ -5,6 +5,7 @@ from collections.abc import Mapping
 DEMO: Mapping[str, object] = {
     "window_s": 60,
     "hold_to_settlement": ("XRP",),  # so that every way a position can end is seen: signal, T-2 exit, settlement
+    "dashboard": True,
 }
 
 REAL: Mapping[str, object] = {

@@ -9,25 +9,25 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.limits import KNOWN_ASSETS, LimitFields, Usd
+from config.page import PageFields
 from core.market.window import REFERENCE_LENGTH_S
 from core.trading.money import micros
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-KNOWN_ASSETS = ("BTC", "ETH", "SOL", "XRP")
 STALE_FLOOR_S = 2.0
 DAY_S = 86_400
-SECRETS = frozenset(("alert_channels", "database_url", "discord_webhook_url", "private_key"))
+SECRETS = frozenset(("alert_channels", "dashboard_password", "database_url", "discord_webhook_url", "private_key"))
 LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|::1")
 SHIPPED, FRESH = "shipped", "fresh"
 DISCORD = "discord"
 REAL_MONEY = "real-money"
 """What has to be written out before an order with real money is sent."""
 
-Usd = Annotated[Decimal, Field(max_digits=14, decimal_places=6, allow_inf_nan=False)]
 Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s/@]+(/\S*)?$")]
 
 
-class Settings(BaseSettings):
+class Settings(LimitFields, PageFields, BaseSettings):
     """One run's settings, frozen. Seconds "at W = 900" shrink with the window: read the properties, not the fields."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -66,9 +66,6 @@ class Settings(BaseSettings):
     starting_cash_usd: Usd = Field(
         Decimal(10_000), gt=0, le=10**8, description="paper cash of a new session, above 0 to 100,000,000 dollars"
     )
-    trade_size_usd: Usd = Field(
-        Decimal(100), ge=1, le=10**6, description="dollars of a full-size position, 1 to 1,000,000"
-    )
     paper_latency_ms: int = Field(
         50, ge=0, le=10_000, description="decision to arrival of a paper order, 0 to 10000 ms"
     )
@@ -82,18 +79,6 @@ class Settings(BaseSettings):
         lt=1,
         description="dollars a share below the middle of the book at which a forced exit rests rather than sells, "
         "0.01 to below 1",
-    )
-    min_seconds_left_to_open: float = Field(
-        180.0, ge=0, le=900, description="no opening later than this before the close, 0 to 900 s at W = 900"
-    )
-    exit_seconds_before_close: float = Field(
-        120.0, ge=0, le=900, description="open positions are sold this long before the close, 0 to 900 s at W = 900"
-    )
-    hold_to_settlement: tuple[str, ...] = Field(
-        (), description="tickers whose positions are not sold before the close but settle at 1 or 0, comma-separated"
-    )
-    book_stale_s: float = Field(
-        30.0, gt=0, le=900, description="age that makes a book stale, above 0 to 900 s at W = 900, never below 2 s"
     )
     flow_stale_s: float = Field(
         30.0,
@@ -150,7 +135,6 @@ class Settings(BaseSettings):
     exchange_faults: str = Field(
         "", description="how the embedded exchange misbehaves: default, or a fault plan's file; empty for not at all"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @classmethod
     def settings_customise_sources(
@@ -211,13 +195,6 @@ class Settings(BaseSettings):
             raise ValueError("each NAME once")
         return value
 
-    @field_validator("hold_to_settlement")
-    @classmethod
-    def _known_too(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(asset not in KNOWN_ASSETS for asset in value):
-            raise ValueError("no such ticker")
-        return value
-
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
         if self.profile == "real" and self.window_s != REFERENCE_LENGTH_S:
@@ -228,12 +205,6 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"FUSEBOX_WINDOW_S={self.window_s}: a day must be a whole number of windows; "
                 f"take 20, 30, 60, 120, 300 or 900"
-            )
-        if self.min_seconds_left_to_open <= self.exit_seconds_before_close:
-            raise ValueError(
-                f"FUSEBOX_MIN_SECONDS_LEFT_TO_OPEN={self.min_seconds_left_to_open:g}: must be more than "
-                f"FUSEBOX_EXIT_SECONDS_BEFORE_CLOSE ({self.exit_seconds_before_close:g}), "
-                "or positions are sold as they open"
             )
         if self.weights is not None and self.policy != SHIPPED:
             raise ValueError(
@@ -278,11 +249,6 @@ class Settings(BaseSettings):
         return micros(self.starting_cash_usd)
 
     @property
-    def trade_size(self) -> int:
-        """Full position size in 1e-6 dollars."""
-        return micros(self.trade_size_usd)
-
-    @property
     def exit_max_discount(self) -> int:
         """How far below the middle of the book a forced exit sells, price in 1e-6."""
         return micros(self.exit_max_discount_usd)
@@ -301,6 +267,11 @@ class Settings(BaseSettings):
     def book_stale_after_s(self) -> float:
         """Seconds after which this run calls a book stale; sockets need two even in a short window."""
         return max(STALE_FLOOR_S, self.book_stale_s * self.scale)
+
+    @property
+    def book_exit_after_s(self) -> float:
+        """Seconds after which this run sells what is held on a stale book."""
+        return max(2 * STALE_FLOOR_S, self.stale_book_exit_s * self.scale)
 
     @property
     def flow_stale_after_s(self) -> float:
