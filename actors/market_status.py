@@ -9,6 +9,8 @@ from core.messages import PositionPublished
 from core.status import AssetStatus
 from core.trading.positions import mark_to_bid
 
+LEVELS_SHOWN = 5
+
 
 class Known(msgspec.Struct, frozen=True):
     """What an asset's state is made of; None is what has not been heard."""
@@ -47,6 +49,11 @@ def asset_status(
         unrealised_usd=_unrealised_usd(known),
         waiting_for=waiting_for,
         at_ms=at_ms,
+        condition_id=None if market is None else market.condition_id,
+        opens_at_s=0 if market is None else market.window.opens_at_s,
+        fair=None if fused is None else fused.state.fair,
+        bids=() if view is None else view.up.bids[:LEVELS_SHOWN],
+        asks=() if view is None else view.up.asks[:LEVELS_SHOWN],
     )
 
 

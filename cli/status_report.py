@@ -13,6 +13,7 @@ from actors.addresses import PAPER_PORTFOLIO, PORTFOLIO
 from cli.divergence import Divergence
 from cli.hold_lines import HoldLine, hold_line, word
 from cli.status_outstanding import Outstanding, VenueLine, outstanding_of, venue_of
+from core.market.events import Level
 from core.status import (
     AssetStatus,
     FeedStatus,
@@ -113,6 +114,12 @@ class AssetLine(msgspec.Struct, frozen=True):
     pnl_net_usd: str
     fees_usd: str
     stale_feeds: list[str]
+    opens_at_ms: int | None = None
+    condition_id: str | None = None
+    fair_value: float | None = None
+    bids: list[tuple[str, str]] = []
+    """The best levels of the Up token, best first: price and shares."""
+    asks: list[tuple[str, str]] = []
 
 
 class PortfolioLine(msgspec.Struct, frozen=True):
@@ -253,6 +260,11 @@ def _asset(
         pnl_net_usd=_usd(0 if holding is None else holding.realised_usd),
         fees_usd=_usd(0 if holding is None else holding.fees_usd),
         stale_feeds=stale_feeds,
+        opens_at_ms=status.opens_at_s * 1000 if status is not None and in_window else None,
+        condition_id=None if status is None else status.condition_id,
+        fair_value=None if status is None or status.fair is None else round(status.fair, 6),
+        bids=[] if status is None else _levels(status.bids),
+        asks=[] if status is None else _levels(status.asks),
     )
 
 
@@ -281,6 +293,10 @@ def _portfolio(held: PortfolioStatus, open_pnl_usd: int | None) -> PortfolioLine
         last_refusal=held.last_refusal,
         outstanding=outstanding_of(held),
     )
+
+
+def _levels(levels: tuple[Level, ...]) -> list[tuple[str, str]]:
+    return [(_usd(price), _usd(shares)) for price, shares in levels]
 
 
 def _usd(value: int) -> str:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from core.market.events import Level
 from core.market.market import Side
 from core.trading.claims import Claim
 
@@ -23,6 +24,13 @@ class AssetStatus(msgspec.Struct, frozen=True):
     unrealised_usd: int
     waiting_for: str | None
     at_ms: int
+    condition_id: str | None = None
+    opens_at_s: int = 0
+    fair: float | None = None
+    """Fair value of an Up share, in [0, 1]."""
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+    """The best levels of the Up token: price and shares in 1e-6."""
 
 
 class HoldingStatus(msgspec.Struct, frozen=True):

@@ -16,10 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without our own settings, and with those given.
 
-    The policy is an untrained one unless a test says otherwise: it trades often, at any price, in any window.
+    The policy is an untrained one unless a test says otherwise: it trades often, at any price, in any window. No test
+    but those of the page starts that.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
-    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), "FUSEBOX_POLICY": "fresh", **environ}
+    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), "FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false", **environ}
 
 
 class Supervisor:
