@@ -12,7 +12,7 @@ from actors import addresses
 from actors.portfolio_state import PortfolioState
 from actors.watchdog import RETIRED, STARTING
 from cli.control import Handler
-from cli.status_report import Process, status_of
+from cli.status_report import Process, Status, status_of
 from cli.wiring import Rules, Services, Venues, asset_specs, discovery_of, watchdog_of
 from core.errors import RejectedError, TransientError
 from core.market.window import window_at
@@ -72,7 +72,11 @@ class Operations:
 
     def status(self, _args: Mapping[str, Any], _connection: Connection) -> Mapping[str, Any]:
         """Return everything that `status` shows, as plain values."""
-        return {"status": msgspec.to_builtins(status_of(self._system, self._process, tuple(self._leaving)))}
+        return {"status": msgspec.to_builtins(self.picture())}
+
+    def picture(self) -> Status:
+        """Return how the system is; of use in any thread."""
+        return status_of(self._system, self._process, tuple(self._leaving))
 
     # -- restart ------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from cli.policy_files import policy_in
 from cli.rollback import Rollback
 from cli.rules import rules_of
 from cli.screen import Screen
+from cli.snapshots import Snapshots, snapshot_of
 from cli.status_report import Process
 from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
@@ -258,7 +259,12 @@ class Trading:
         handlers |= Rollback(system, operations.restart, database.session.id, *kept).handlers()
         control = Control(lambda: conninfo_of(self._settings), database.lease.epoch, handlers, operations.tick)
         dumper = Dumper(system)
-        for part in (control, dumper):
+        snapshots = Snapshots(
+            lambda: conninfo_of(self._settings),
+            database.lease.epoch,
+            lambda: snapshot_of(operations.picture(), system.board),
+        )
+        for part in (control, dumper, snapshots):
             ends.callback(part.stop)
             part.start()
 

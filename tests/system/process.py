@@ -20,7 +20,8 @@ def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     but those of the page starts that.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
-    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), "FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false", **environ}
+    quiet = {"FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false"}
+    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **quiet, **environ}
 
 
 class Supervisor:
