@@ -8,7 +8,7 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 
-from cli.exit_codes import exit_code
+from cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, exit_code
 from core.errors import FuseboxError
 
 WAITED_FOR = frozenset(("restart", "add", "remove", "status", "halt", "resume", "flatten"))
@@ -16,30 +16,51 @@ WAITED_FOR = frozenset(("restart", "add", "remove", "status", "halt", "resume", 
 
 def main() -> None:
     """Run a command; an error of ours is one line, anything else is a defect and keeps its traceback."""
-    arguments = sys.argv[1:]
+    try:
+        code = _done(sys.argv[1:])
+    except BrokenPipeError:
+        from cli.closed_output import discard, reader_gone  # noqa: PLC0415 -- rarely needed
+
+        if not reader_gone():
+            raise  # some other pipe than the output
+        discard()
+        code = EXIT_FAILED
+    sys.exit(code)
+
+
+def _done(arguments: Sequence[str]) -> int | str | None:
+    """Run a command, write out what it printed, and return its exit code."""
     if arguments and arguments[0] in WAITED_FOR:
         gc.disable()  # it is over before a collection of what it imports would pay
     try:
-        code = quick(arguments)
+        code: int | str | None = quick(arguments)
+        if code is None:
+            from cli.main import main as command_line  # noqa: PLC0415 -- what the plain forms do without
+
+            code = command_line(arguments)
     except FuseboxError as error:
         sys.stderr.write(f"fusebox: {error}\n")
-        sys.exit(exit_code(error))
+        code = exit_code(error)
     except KeyboardInterrupt:
-        sys.exit(0)
-    if code is not None:
-        sys.exit(code)
-    from cli.main import main as command_line  # noqa: PLC0415 -- what the plain forms do without
+        code = EXIT_INTERRUPTED
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    return code
 
-    command_line()
 
-
-def quick(arguments: Sequence[str]) -> int | None:
+def quick(arguments: Sequence[str]) -> int | None:  # noqa: PLR0911 -- one for each command
     """Carry out a plain command and return its exit code; None when this is none.
 
     Raises:
         FuseboxError: the command failed.
     """
     match arguments:
+        case ["--version"] | ["-V"]:
+            from cli.version import program_version  # noqa: PLC0415
+
+            sys.stdout.write(f"fusebox {program_version()}\n")
+            return 0
         case ["restart" | "add" | "remove" as command, name] if name and not name.startswith("-"):
             from cli import remote  # noqa: PLC0415 -- `run` loads other things first
 

@@ -7,6 +7,20 @@ EXIT_NO_ANSWER = 4
 EXIT_ESCALATED = 70
 EXIT_LEASE_LOST = 75
 """`EX_TEMPFAIL`: another process trades now; started again, this one waits for its end."""
+EXIT_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+MEANINGS = {
+    0: "done, or stopped",
+    EXIT_FAILED: "could not start or go on, or was refused; one line says why. `doctor`: a problem was found",
+    EXIT_BAD_CONFIG: "bad usage or settings: one line for each, with the remedy",
+    EXIT_NOT_RUNNING: "no process trades, or nothing was ever stored there",
+    EXIT_NO_ANSWER: "the running process did not answer in time",
+    EXIT_ESCALATED: "`run` gave up, so that a host starts it again",
+    EXIT_LEASE_LOST: "`run`: another process has taken over this database; a host may start it again",
+    EXIT_INTERRUPTED: "Ctrl-C, in a command that does not stop in order by itself as `run` and `train` do",
+}
+"""What each exit code means, for docs/command-line.md."""
 
 OF_ERRORS = {
     "config.load.ConfigError": EXIT_BAD_CONFIG,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import gate_remote
+from cli.completion_names import assets
 from cli.gate_remote import ANSWER_S
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)]
@@ -37,7 +38,10 @@ def resume(
 
 
 def flatten(
-    asset: Annotated[str, typer.Argument(help="An asset, such as BTC; all without it.", show_default=False)] = "",
+    asset: Annotated[
+        str,
+        typer.Argument(help="An asset, such as BTC; all without it.", show_default=False, autocompletion=assets),
+    ] = "",
     timeout: Timeout = ANSWER_S,
     output_json: Json = False,
 ) -> None:

@@ -1,19 +1,24 @@
-"""The command line's root: names the commands and turns our own errors into one line and an exit code.
+"""The command line's root: names the commands, and turns mistakes in the arguments into two lines and an exit code.
 
 Each command's module is imported when the command is invoked: `restart` must not wait for what only `run` needs.
 """
 
+import os
 import sys
-from typing import ClassVar
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 import typer
+from typer.exceptions import Abort, TyperException
 
-from cli.exit_codes import EXIT_BAD_CONFIG, EXIT_ESCALATED, EXIT_FAILED, exit_code
+from cli.exit_codes import EXIT_BAD_CONFIG, EXIT_ESCALATED, EXIT_FAILED
 from cli.lazy import LazyCommand, LazyGroup
-from core.errors import FuseboxError
 
 __all__ = ["EXIT_BAD_CONFIG", "EXIT_ESCALATED", "EXIT_FAILED", "app", "main"]
 
+COMPLETION = "_FUSEBOX_COMPLETE"
+"""Set by a shell that asks for completions: `cli.completion`."""
 TRADING, RUNNING, STORED = "Trading", "A running process", "What is stored"
 LEARNING = "Learning"
 
@@ -100,26 +105,89 @@ app = typer.Typer(
     name="fusebox",
     cls=Commands,
     help="Trades Polymarket's 15-minute crypto Up or Down markets. Paper money unless told otherwise.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
 
+def _install(shell: str) -> None:
+    if shell:
+        from cli.completion import install_for  # noqa: PLC0415 -- once in a while
+
+        install_for(shell)
+
+
+def _show(shell: str) -> None:
+    if shell:
+        from cli.completion import show_for  # noqa: PLC0415
+
+        show_for(shell)
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+    install_completion: Annotated[
+        str,
+        typer.Option(
+            help="Complete in bash, zsh or fish from now on.",
+            metavar="[SHELL]",
+            callback=_install,
+            is_eager=True,
+            show_default=False,
+        ),
+    ] = "",
+    show_completion: Annotated[
+        str,
+        typer.Option(
+            help="Print the script that does so.", metavar="[SHELL]", callback=_show, is_eager=True, show_default=False
+        ),
+    ] = "",
+) -> None:
     """Exit codes: 0 done or stopped, 1 could not go on, 2 bad usage or settings, 70 gave up so that a host restarts.
 
     `run`: 75 another process has taken over. Commands for a running process: 3 none runs, 4 it did not answer in time.
     """
 
 
-def main() -> None:
-    """Run a command; an error of ours is one line, anything else is a defect and keeps its traceback."""
+def main(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; a mistake in the arguments is told in two lines.
+
+    Raises:
+        FuseboxError: the command failed.
+    """
+    given = list(arguments)
+    if COMPLETION in os.environ:
+        from cli.completion import wanted  # noqa: PLC0415 -- once in a while
+
+        wanted()
+    elif not given:
+        given = ["--help"]
+    elif given[-1].endswith("-completion"):
+        from cli.completion import with_shell  # noqa: PLC0415
+
+        given = with_shell(given)
     try:
-        app()
-    except FuseboxError as error:
-        sys.stderr.write(f"fusebox: {error}\n")
-        sys.exit(exit_code(error))
-    except KeyboardInterrupt:
-        sys.exit(0)
+        code = typer.main.get_group(app).main(
+            given, prog_name=program(), complete_var=COMPLETION, standalone_mode=False
+        )
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help is the message
+            sys.stdout.write(f"{error.message}\n" if error.message else "")
+        else:
+            from cli.mistakes import told  # noqa: PLC0415
+
+            sys.stderr.write(told(error, given))
+        return EXIT_BAD_CONFIG
+    except Abort:
+        sys.stderr.write("fusebox: nothing was done\n")
+        return EXIT_FAILED
+    if not arguments and COMPLETION not in os.environ:
+        return EXIT_BAD_CONFIG
+    return code if isinstance(code, int) else 0
+
+
+def program() -> str:
+    """Return how the program was called, for what a person is to type next."""
+    name = Path(sys.argv[0]).name
+    return "fusebox" if name == "fusebox" else "python supervisor.py"

@@ -5,19 +5,23 @@ from typing import Annotated
 import typer
 
 from cli import remote
+from cli.completion_names import actors, assets
 from cli.remote import ANSWER_S, FRESH_S
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)]
-Asset = Annotated[str, typer.Argument(help="An asset, such as SOL.", show_default=False)]
+Asset = Annotated[str, typer.Argument(help="An asset, such as SOL.", show_default=False, autocompletion=assets)]
 
 
 def restart(
-    name: Annotated[str, typer.Argument(help="An asset (BTC) or an actor (executor).", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(help="An asset (BTC) or an actor (executor).", show_default=False, autocompletion=actors),
+    ],
     timeout: Timeout = ANSWER_S,
 ) -> None:
     """Replace an asset's actors, or one actor, in the running process; their state is kept.
 
-    Example: `supervisor.py restart BTC`. Exit codes: 0 done, 1 refused, 3 no process runs, 4 no answer in time.
+    Exit codes: 0 done, 1 refused, 3 no process runs, 4 no answer in time.
     """
     remote.restart(name, timeout)
 

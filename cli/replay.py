@@ -49,7 +49,7 @@ def replay(
 ) -> None:
     """Feed a recording through the actors in virtual time and report windows, orders, fees and PnL.
 
-    Example: `supervisor.py replay recordings/clob-books-15m --size 50 --json`. Timing goes to stderr.
+    Timing goes to stderr. Exit codes: 0 done, 1 the recording cannot be replayed, 2 bad usage.
     """
     opened = open_recording(recording, format)
     loaded = load_weights(weights) if weights is not None else fresh_weights(seed)

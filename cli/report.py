@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.client import client_settings, stored
+from cli.completion_names import sessions as session_numbers
 from cli.divergence import divergence
 from cli.grid import as_group
 from cli.report_scope import chosen, milliseconds, parse_since
@@ -24,7 +25,10 @@ from storage.values import unix_ms
 
 def report(
     session: Annotated[
-        int | None, typer.Option(help="Number of a session; the default is the newest.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Number of a session; the default is the newest.", show_default=False, autocompletion=session_numbers
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -37,7 +41,6 @@ def report(
 ) -> None:
     """Report PnL net of fees by asset, side, hour and exit reason, drawdown, forced exits and slippage.
 
-    Examples: `supervisor.py report`, `supervisor.py report --since 24h --out reports/today`.
     Exit codes: 0 done, also without trades; 1 failed, 2 bad usage or no such session, 3 nothing was ever stored.
     """
     now = datetime.now(UTC)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.client import client_settings, stored
+from cli.completion_names import trades
 from cli.grid import as_group
 from cli.status_view import console
 from cli.trace_view import as_json, grids, lines
@@ -22,14 +23,15 @@ def trace(
     trade_id: Annotated[
         str,
         typer.Argument(
-            help="A trade's id, or how it begins; `report` lists the worst and the last.", show_default=False
+            help="A trade's id, or how it begins; `report` lists the worst and the last.",
+            show_default=False,
+            autocompletion=trades,
         ),
     ],
     output_json: Annotated[bool, typer.Option("--json", help="Print the story as JSON.")] = False,
 ) -> None:
     """Tell one trade's story: market, decision, orders, fills, exit steps, settlement, what failed meanwhile.
 
-    Example: `supervisor.py trace 1.BTC.1776727801000.3.42.7`.
     Exit codes: 0 done, 1 failed, 2 no such trade, or several that begin so, 3 nothing was ever stored.
     """
     with stored(client_settings()) as connection:

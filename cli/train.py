@@ -40,7 +40,7 @@ def train(
 ) -> None:
     """Train a policy with PPO; a checkpoint after every update, Ctrl-C stops after it.
 
-    Example: `supervisor.py train --world lagged,today --windows 20000 --seed 1 --envs 2 --out runs/first`.
+    Exit codes: 0 done or stopped by Ctrl-C, 1 failed, 2 bad usage.
     """
     if resume:
         training = resumed(out, windows)
