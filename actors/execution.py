@@ -10,15 +10,17 @@ from core.market.views import BookView
 from core.messages import HoldingsReported
 from core.runtime.context import Context
 from core.trading.lifecycle import OrderEvent, may_advance
+from core.trading.order_limits import Exposure
 from core.trading.orders import Fill, Intent, Order
 
 
 class Working(msgspec.Struct, frozen=True):
-    """An order that is not terminal, with what it came from."""
+    """An order that is not terminal, with what it came from, and the account's exposure when it was sized."""
 
     order: Order
     intent: Intent
     market: Market
+    exposure: Exposure = Exposure()
 
 
 class Host(Protocol):

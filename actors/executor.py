@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from actors import addresses
 from actors.encoding import EncodedOnce
 from actors.execution import ExecutionClient, Working
+from actors.send_limits import SendLimits, send_refusal
 from core.market.market import Market
 from core.market.views import BookView
 from core.messages import (
@@ -33,6 +34,7 @@ from core.runtime.context import Context
 from core.trading import lifecycle
 from core.trading.gate import OrderKind, permits
 from core.trading.lifecycle import FillReported, OrderEvent, advance
+from core.trading.order_limits import recent
 from core.trading.orders import Fill, Intent, Order, OrderState, is_terminal
 from core.trading.records import intent_record, market_record, order_record
 
@@ -51,6 +53,8 @@ class ExecutorState(msgspec.Struct, frozen=True):
     working: dict[str, Working] = {}
     closed: dict[str, Working] = {}
     client: bytes = b""
+    opened_ms: tuple[int, ...] = ()
+    """When the opening orders of the last minute were sent."""
 
 
 class ExecutorActor(Actor):
@@ -67,8 +71,10 @@ class ExecutorActor(Actor):
         make_client: Callable[[bytes, bool], ExecutionClient],
         log: Callable[[str], None],
         portfolio: Address = addresses.PORTFOLIO,
+        limits: SendLimits | None = None,
     ) -> None:
         super().__init__(context)
+        self._limits = limits
         state = ExecutorState() if context.saved is None else msgspec.msgpack.decode(context.saved, type=ExecutorState)
         of_this_process = context.incarnation > 1
         self._log = log
@@ -76,6 +82,7 @@ class ExecutorActor(Actor):
         # an earlier process's orders may have ended since this was saved; the portfolio, whose books are exact, asks
         self._working = dict(state.working) if of_this_process else {}
         self._closed = dict(state.closed)
+        self._opened_ms = state.opened_ms
         self._encoded_working, self._encoded_closed = EncodedOnce(), EncodedOnce()
         self._closed_as_saved: msgspec.Raw | None = None
         self._changed = False
@@ -101,8 +108,8 @@ class ExecutorActor(Actor):
                 self._views[view.condition_id] = view
                 self._recall(view.condition_id)
                 self._client.shown(view)
-            case OrderRequested(market=market, intent=intent, order=order):
-                self._requested(Working(order, intent, market))
+            case OrderRequested(market=market, intent=intent, order=order, exposure=exposure):
+                self._requested(Working(order, intent, market, exposure))
             case Persisted(key=order_id):
                 self._durable(order_id)
             case CancelRequested(condition_id=condition_id):
@@ -229,6 +236,15 @@ class ExecutorActor(Actor):
         if view is not None and view.continuity_epoch != order.book_epoch:
             self._advance(order_id, lifecycle.Failed(now_ms, "not sent: the book it was sized on is gone"))
             return
+        self._opened_ms = recent(self._opened_ms, now_ms)
+        refusal = None
+        if self._limits is not None:
+            refusal = send_refusal(working, view, self._opened_ms, now_ms, self._limits)
+        if refusal is not None:
+            self._advance(order_id, lifecycle.Failed(now_ms, f"not sent: {refusal}"))
+            return
+        if working.intent.action == "OPEN":
+            self._opened_ms = (*self._opened_ms, now_ms)
         self._client.submit(working)
         self._changed = True  # on its way: the next incarnation must look for it, not send it
 
@@ -320,6 +336,7 @@ class ExecutorActor(Actor):
             "working": self._encoded_working.encode(self._working),
             "closed": self._closed_as_saved,
             "client": self._client.dump(),
+            "opened_ms": self._opened_ms,
         }
         self.context.save(msgspec.msgpack.encode(state))
 

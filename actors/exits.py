@@ -1,15 +1,21 @@
 """A forced exit as the portfolio carries it out: the intent of a step, what is remembered, what is written down."""
 
-from actors.portfolio_state import PortfolioState
+from collections.abc import Iterator
+
+from actors.portfolio_state import BY_CHOICE, PortfolioState
 from core.market.market import Market
 from core.records import HealthEventRecord
 from core.runtime.context import Context
 from core.trading.exits import HOLD_LEFT_S, Attempt, Quote, Wait, told
+from core.trading.ledger import position_key
 from core.trading.money import decimal
 from core.trading.orders import Intent
-from core.trading.positions import Position
+from core.trading.positions import ClosedTrade, Position
+
+__all__ = ["BY_CHOICE", "CLOSED", "HELD", "attempted", "exit_events", "exit_intent", "hold_event", "last_exit_ms"]
 
 HELD = "held to settlement"
+CLOSED = "closed"
 
 
 def last_exit_ms(market: Market) -> int:
@@ -55,3 +61,15 @@ def hold_event(state: PortfolioState, session_id: int, position: Position, at_ms
         f"({progress.reason}): {progress.held}; {told(progress)}"
     )
     return HealthEventRecord(session_id, f"exit {position.asset}", HELD, detail, at_ms)
+
+
+def exit_events(before: PortfolioState, trade: ClosedTrade) -> Iterator[HealthEventRecord]:
+    """Yield the health event of a forced exit that ended in a round trip: why, and what was tried at which prices."""
+    progress = before.exits.get(position_key(trade.condition_id, trade.side))
+    if not trade.force_closed or progress is None:
+        return
+    detail = (
+        f"{trade.asset} {trade.side} {decimal(trade.shares)} shares of {trade.condition_id} "
+        f"({trade.force_close_reason}): sold at {decimal(trade.exit_price)} on average; {told(progress)}"
+    )
+    yield HealthEventRecord(trade.session_id, f"exit {trade.asset}", CLOSED, detail, trade.closed_ms)

@@ -14,6 +14,7 @@ from core.messages import Tick
 from core.runtime.gate import HandOver, Refused
 from core.trading import lifecycle
 from core.trading.gate import GateLevel, OrderKind
+from core.trading.lasting_holds import ORDER_FAILURES
 from core.trading.orders import Order
 from venues.polymarket.account_values import VenueTrade
 from venues.polymarket.connection import GateRefusedError
@@ -54,7 +55,10 @@ class Posts:
         signs: VenueSigns,
         doubt: Callable[[str, str], None],
         log: Callable[[str], None],
+        max_failures: int | None = None,
     ) -> None:
+        self._max_failures = max_failures
+        self._failures = 0
         self._account = account
         self._host = host
         self._looks = looks
@@ -115,6 +119,7 @@ class Posts:
 
     def _answered(self, order_id: str, posted: Posted) -> None:
         accepted, error, at_ms = posted.accepted, posted.error, posted.at_ms
+        self._count(error)
         if accepted is not None:
             if self._host.context.gate.release(None, REFUSES):
                 self._signs.note(refusal=None)
@@ -139,6 +144,17 @@ class Posts:
                 self.end(order_id, lifecycle.Rejected, str(error))
             case _:
                 self._doubt(order_id, str(error))
+
+    def _count(self, error: FuseboxError | None) -> None:
+        """Shut the gate when one order after the other fails; what only has to wait, or found nobody, is no failure."""
+        if isinstance(error, TransientError):
+            return
+        taken = error is None or (isinstance(error, OrderRejectedError) and error.killed)
+        self._failures = 0 if taken else self._failures + 1
+        if self._max_failures is not None and self._failures >= self._max_failures:
+            text = f"{self._failures} in a row, the last: {error}"
+            self._failures = 0
+            self._host.context.gate.hold(None, ORDER_FAILURES, GateLevel.REDUCE_ONLY, text)
 
     def _refused(self, order: Order, error: OrderRejectedError) -> None:
         context = self._host.context

@@ -292,6 +292,7 @@ class MarketActor(Actor):
         if wish is None or (held is not None and held.busy):
             return
         side, kind = wish
+        book = view.up if side == "UP" else view.down
         # a clock that is set back comes to the same `at_ms` again: process and message number make the id unique
         intent = Intent(
             id=f"{account.session_id}.{self.asset}.{at_ms}.{self.context.lease_epoch}.{self.context.receipt}",
@@ -306,6 +307,7 @@ class MarketActor(Actor):
             features=tuple(fused.features.tolist()),
             lease_epoch=self.context.lease_epoch,
             incarnation=self.context.incarnation,
+            decision_price=book.best_ask if kind == "OPEN" else book.best_bid,
         )
         self.context.tell(account.portfolio, IntentProposed(market, intent, view))
 

@@ -10,7 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
-from actors.exits import HELD, attempted, exit_intent, hold_event, last_exit_ms
+from actors.exits import BY_CHOICE, HELD, attempted, exit_events, exit_intent, hold_event, last_exit_ms
+from actors.kill_switch import KillSwitch, Trips
 from actors.portfolio_booking import Booked, position_rows, reported, settled
 from actors.portfolio_sizing import Sizing, exit_step, size_of, tick_of
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, told
@@ -27,6 +28,7 @@ from core.messages import (
     BookPublished,
     CancelRequested,
     ForcedExit,
+    HeldByChoice,
     HoldingsReported,
     HoldingsRequested,
     IntentProposed,
@@ -52,6 +54,7 @@ from core.trading.ledger import (
     settlement_of,
     unconfirmed_fills,
 )
+from core.trading.order_limits import exposure_of, order_refusal, recent
 from core.trading.orders import Intent, is_terminal
 from core.trading.positions import Position
 from core.trading.records import (
@@ -84,6 +87,7 @@ class PortfolioActor(Actor):
         *,
         live: bool = False,
         executor: Address = addresses.EXECUTOR,
+        trips: Trips | None = None,
         alerts: bool = True,
         learns: bool = True,
     ) -> None:
@@ -93,6 +97,7 @@ class PortfolioActor(Actor):
         self._alerts = alerts
         self._executor = executor
         self._holdings = HoldingsCheck()
+        self._kill_switch = KillSwitch(context, trips or Trips())
         self._revision = 0
         self._session_id = session_id
         self._sizing = sizing
@@ -134,9 +139,11 @@ class PortfolioActor(Actor):
                 newest = self._views.get(market.condition_id)
                 if newest is None or newest.received_ms < view.received_ms:
                     self._views[market.condition_id] = view
-                self._propose(market, intent)
+                self._propose(market, intent, view_epoch=view.continuity_epoch)
             case ForcedExit(condition_id=condition_id, reason=reason):
                 self._force(condition_id, reason)
+            case HeldByChoice(condition_id=condition_id):
+                self._hold_by_choice(condition_id)
             case OrderReported():
                 self._reported(message)
             case WinnerKnown():
@@ -148,6 +155,9 @@ class PortfolioActor(Actor):
                     self._publish_position(asset, condition_id)
             case HoldingsReported() if message.revision == self._revision:
                 self._compare(message)
+            case Tick(name="tripped"):
+                self._state = self._kill_switch.stored(self._state, self._views)
+                self._commit(())
             case Tick(name="holdings"):
                 self._ask_holdings()
             case Tick(name=name) if name.startswith("winner "):
@@ -159,25 +169,47 @@ class PortfolioActor(Actor):
 
     # -- wishes -------------------------------------------------------------------------------------------------
 
-    def _propose(self, market: Market, intent: Intent, quote: Quote | None = None) -> None:
-        """Reserve and hand over the order of an intent, or refuse it; `quote` is the step of a forced exit."""
+    def _judge(self) -> None:
+        """Shut the gate before the next order where a loss limit is reached."""
+        before, self._state = self._state, self._kill_switch.judged(self._state, self._views)
+        if (before.losses.day, before.losses.tripped) != (self._state.losses.day, self._state.losses.tripped):
+            self._commit(())
+
+    def _propose(
+        self, market: Market, intent: Intent, quote: Quote | None = None, view_epoch: int | None = None
+    ) -> None:
+        """Reserve and hand over the order of an intent, or refuse it; `quote` is the step of a forced exit.
+
+        `view_epoch` is the continuity epoch of the book that the intent was decided on.
+        """
+        self._judge()
         now_ms, view = self.context.clock.now_ms(), self._views.get(market.condition_id)
         sized = size_of(self._state, self._sizing, self.context.gate.state, view, market, intent, quote, now_ms)
         if isinstance(sized, Refusal):
             self._refuse(intent, sized.reason)
+            return
+        epoch = self._views[market.condition_id].continuity_epoch
+        if intent.action == "OPEN" and view_epoch not in (None, epoch):
+            self._refuse(intent, "the book it was decided on is gone")
             return
         try:
             ledger = reserve(self._state.ledger, intent, sized)
         except RejectedError as error:
             self._refuse(intent, str(error))
             return
-        epoch = self._views[market.condition_id].continuity_epoch
         order = order_for(intent, market, sized, self._sizing.order_type, now_ms, epoch, quote)
+        exposure = exposure_of(ledger, market.asset, market.condition_id)
+        opened_ms = recent(self._state.opened_ms, now_ms)
+        exceeded = order_refusal(order, intent, exposure, opened_ms, now_ms, self._sizing.order_limits)
+        if exceeded is not None:
+            self._refuse(intent, exceeded)
+            return
         self._refusal = None
         state = self._state if quote is None else attempted(self._state, intent, quote, now_ms)
+        state = replace(state, opened_ms=(*opened_ms, now_ms) if intent.action == "OPEN" else opened_ms)
         self._state = replace(state.with_result_of(market).with_order(order, intent, market), ledger=ledger)
         self._commit((market_record(market), intent_record(intent), order_record(order, self._venue)))
-        self.context.tell(self._executor, OrderRequested(market, intent, order))
+        self.context.tell(self._executor, OrderRequested(market, intent, order, exposure))
         self._await_winner(market.condition_id)
         self._publish_position(intent.asset, market.condition_id)
 
@@ -225,13 +257,22 @@ class PortfolioActor(Actor):
         self._alarm(HELD, event.detail)
         self._commit((event,))
 
+    def _hold_by_choice(self, condition_id: str) -> None:
+        """Write down, once, that a market's position is not sold before the close because nobody wants it to be."""
+        for position in self._state.positions(condition_id):
+            if position.shares >= LOT_SHARES and not self._state.exit_of(position).held:
+                self._state = self._state.with_exit(
+                    position, replace(self._state.exit_of(position, BY_CHOICE), held=BY_CHOICE)
+                )
+                self._commit((hold_event(self._state, self._session_id, position, self.context.clock.now_ms()),))
+
     # -- what happened ------------------------------------------------------------------------------------------
 
     def _reported(self, report: OrderReported) -> None:
         booked, order = reported(self._state, report, self._venue), report.order
         if booked is None:
             return
-        before, self._state = self._state.positions(order.condition_id), booked.state
+        before, self._state = self._state, booked.state
         if is_terminal(order):
             self._await_winner(order.condition_id)  # a late fill may have made a position anew
         self._booked(order.asset, order.condition_id, before, booked)
@@ -250,7 +291,7 @@ class PortfolioActor(Actor):
         if unconfirmed_fills(self._state.ledger, condition_id):
             self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))  # what they come to decides what is paid
             return
-        before = self._state.positions(condition_id)
+        before = self._state
         booked = settled(self._state, message, redeemed_later=self._live)
         self._state = booked.state
         self._views.pop(condition_id, None)
@@ -277,10 +318,11 @@ class PortfolioActor(Actor):
         rows: list[Record] = [event_of(self._session_id, each, now_ms) for each in found]
         for each in found:
             self._alarm("reconciliation", text_of(each))
+        self._kill_switch.disagreed(found)
         for condition_id in before.held_markets():
             held = before.positions(condition_id)
             mine = [trade for trade in trades if trade.condition_id == condition_id]
-            self._booked(held[0].asset, condition_id, held, Booked(self._state, mine, tuple(rows)))
+            self._booked(held[0].asset, condition_id, before, Booked(self._state, mine, tuple(rows)))
             rows = []
         if not before.held_markets():  # it was cash, or a claim
             self._commit(tuple(rows))
@@ -293,19 +335,20 @@ class PortfolioActor(Actor):
         if self._alerts:
             self.context.tell(addresses.NOTIFIER, Alert(kind, text, standing))
 
-    def _booked(self, asset: str, condition_id: str, before: tuple[Position, ...], booked: Booked) -> None:
+    def _booked(self, asset: str, condition_id: str, before: PortfolioState, booked: Booked) -> None:
         """Write what changed in one market, tell who wants to know, and log the transitions."""
-        after = self._state.positions(condition_id)
-        rows: list[Record] = [*booked.rows, *position_rows(before, after, self.context.clock.now_ms())]
-        for text in opened(before, after):
+        held, after = before.positions(condition_id), self._state.positions(condition_id)
+        rows: list[Record] = [*booked.rows, *position_rows(held, after, self.context.clock.now_ms())]
+        for text in opened(held, after):
             self._alert(TRADE_OPENED, text)
         for trade in booked.trades:
-            rows.append(trade_record(trade))
+            rows.extend((trade_record(trade), *exit_events(before, trade)))
             self._state = self._state.with_trade(trade)
             text = told(trade)
             self._log(text)
             kind = FORCED_EXIT if trade.force_closed else TRADE_CLOSED
             self._alert(kind, text, standing_of(self._state.ledger))
+        self._state = self._kill_switch.judged(self._state, self._views)
         self._commit(tuple(rows))
         self._publish_position(asset, condition_id)
 

@@ -11,9 +11,11 @@ from core.trading.exits import MAX_DISCOUNT, ExitRules, Hold, Quote, Situation, 
 from core.trading.gate import GateState, OrderKind, level, permits
 from core.trading.ledger import confirmed_shares, free_cash, sellable_shares
 from core.trading.limits import OpenLimits, open_refusal
+from core.trading.order_limits import OrderLimits, exposure_of, fits, worst_price
 from core.trading.orders import Intent, OrderType
 from core.trading.positions import Position
 from core.trading.sizing import LOT_SHARES, Refusal, Sized, size_close, size_open
+from core.trading.weighting import Weighting, weights
 
 DECIDED_WITHIN_S = 2.0
 """A wish to open that waited longer, for a restart say, is not granted: its decision saw another market."""
@@ -27,6 +29,8 @@ class Sizing(msgspec.Struct, frozen=True):
     order_type: OrderType
     limits: OpenLimits
     exit_max_discount: int = MAX_DISCOUNT
+    order_limits: OrderLimits = OrderLimits()
+    weighting: Weighting | None = None
 
 
 def size_of(
@@ -53,7 +57,14 @@ def size_of(
     shares = sellable_shares(state.ledger, market.condition_id, intent.side)
     if quote is not None:
         return Sized(shares // LOT_SHARES * LOT_SHARES, quote.limit_price, 0)
-    return size_close(market, book, shares, slippage_ticks=sizing.slippage_ticks, tick_size=view.tick_size)
+    return size_close(
+        market,
+        book,
+        shares,
+        slippage_ticks=sizing.slippage_ticks,
+        tick_size=view.tick_size,
+        worst_price=worst_price(intent, sizing.order_limits),
+    )
 
 
 def exit_step(
@@ -111,13 +122,28 @@ def _opening(
     up_mid = view.up.mid
     if up_mid is None:
         return Refusal("book one-sided")
+    room_usd = fits(sizing.order_limits, exposure_of(state.ledger, market.asset, market.condition_id))
+    if room_usd == 0:
+        return Refusal("the exposure allowed is used up")
+    cash_usd = free_cash(state.ledger) - claimable_usd(state.claims)
+    worst = worst_price(intent, sizing.order_limits)
     return size_open(
         market,
         book,
         up_mid,
-        trade_size_usd=sizing.trade_size_usd,
-        cash_usd=free_cash(state.ledger) - claimable_usd(state.claims),
+        trade_size_usd=weighted_size(state, sizing, market.asset),
+        cash_usd=cash_usd if room_usd is None else min(cash_usd, room_usd),
         slippage_ticks=sizing.slippage_ticks,
         order_type=sizing.order_type,
         tick_size=view.tick_size,
+        worst_price=sizing.limits.max_price if worst is None else min(worst, sizing.limits.max_price),
     )
+
+
+def weighted_size(state: PortfolioState, sizing: Sizing, asset: str) -> int:
+    """Return the dollars (1e-6) of a full-size position in an asset: the trade size, less where it has been losing."""
+    if sizing.weighting is None:
+        return sizing.trade_size_usd
+    records = {name: (tally.trades, tally.pnl_net_usd) for name, tally in state.tallies.items()}
+    weight = weights(records, sizing.trade_size_usd, sizing.weighting).get(asset, 1.0)
+    return round(sizing.trade_size_usd * weight)

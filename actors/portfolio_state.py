@@ -11,13 +11,16 @@ from core.trading.claims import Claim
 from core.trading.exits import Progress, Quote
 from core.trading.ledger import Ledger, new_ledger, position_key
 from core.trading.lifecycle import fill_news
+from core.trading.losses import Losses, with_trade
 from core.trading.money import decimal
 from core.trading.orders import Fill, Intent, Order, OrderState, OrderType
 from core.trading.positions import ClosedTrade, Position
 from core.trading.sizing import Sized
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the checkpoint: it grows when `PortfolioState` changes, with an upgrade of the one before in `actors.states`."""
+BY_CHOICE = "not sold before the close, by choice"
+"""Why a position is held to settlement that no rule sells: it is not a forced exit."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -49,6 +52,9 @@ class PortfolioState(msgspec.Struct, frozen=True):
     exits: dict[str, Progress] = {}
     results: dict[str, Result] = {}
     """What came of each market in which something was ordered, until its end was told."""
+    losses: Losses = Losses()
+    opened_ms: tuple[int, ...] = ()
+    """When the opening orders of the last minute were made."""
 
     @classmethod
     def new(cls, start_usd: int) -> "PortfolioState":
@@ -119,7 +125,8 @@ class PortfolioState(msgspec.Struct, frozen=True):
     def is_forced(self, condition_id: str) -> bool:
         """Return whether a forced exit of what is held in a market is under way."""
         orders = any(self.intents[order.intent_id].forced for order in self.orders_of(condition_id))
-        return orders or any(key.startswith(f"{condition_id}/") for key in self.exits)
+        exits = (progress for key, progress in self.exits.items() if key.startswith(f"{condition_id}/"))
+        return orders or any(progress.held != BY_CHOICE for progress in exits)
 
     def realised(self, condition_id: str) -> int:
         """Return what the round trips of a market came to so far, in 1e-6 dollars."""
@@ -135,7 +142,9 @@ class PortfolioState(msgspec.Struct, frozen=True):
 
     def with_trade(self, trade: ClosedTrade) -> "PortfolioState":
         """Return the state with one more round trip in the tally of its asset, and in the result of its market."""
-        state, result = replace(self, tallies=tallied(self.tallies, trade)), self.results.get(trade.condition_id)
+        losses = with_trade(self.losses, trade.pnl_net_usd)
+        state = replace(self, tallies=tallied(self.tallies, trade), losses=losses)
+        result = self.results.get(trade.condition_id)
         if result is None:  # its end was told before a fill turned up late
             return state
         grown = replace(result, pnl_net_usd=result.pnl_net_usd + trade.pnl_net_usd)
@@ -283,3 +292,10 @@ def _held(state: PortfolioState) -> Iterator[HeldToSettlement]:
 def _closed(state: PortfolioState, position: Position, now_s: float) -> bool:
     market = state.markets.get(position.condition_id)
     return market is not None and market.window.closes_at_s <= now_s
+
+
+def from_version_1(payload: bytes) -> bytes:
+    """Return a checkpoint of version 1, which knew of no losses: its result of today is the best it can tell."""
+    state = msgspec.msgpack.decode(payload, type=PortfolioState)
+    losses = Losses(peak_usd=max(0, state.ledger.realised_usd))
+    return msgspec.msgpack.encode(replace(state, losses=losses))

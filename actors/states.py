@@ -10,10 +10,17 @@ from actors.learner import LearnerState
 from actors.market import Saved
 from actors.notifier_state import NotifierState, from_version_1
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState
+from actors.portfolio_state import from_version_1 as portfolio_from_version_1
 from core.runtime.address import Address
 from core.runtime.checkpoint import StateFormat
 
-PORTFOLIO = StateFormat(SCHEMA_VERSION, PortfolioState, fallback="never", transactional=True)
+PORTFOLIO = StateFormat(
+    SCHEMA_VERSION,
+    PortfolioState,
+    fallback="never",
+    transactional=True,
+    upgrades={1: portfolio_from_version_1},
+)
 """An older account would be a wrong one: `actors.account` sees to a portfolio whose checkpoint is of no use."""
 EXECUTOR = StateFormat(1, ExecutorState, fallback="fresh")
 """An older state would act again for orders that have ended."""

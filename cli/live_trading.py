@@ -47,6 +47,8 @@ class Live(msgspec.Struct, frozen=True):
     account: LiveAccount
     user_stream: Callable[[Callable[[], bool]], Stream]
     close: Callable[[], None]
+    max_failures: int | None = None
+    """Orders in a row that fail and shut the gate."""
 
     def asks_from_ms(self, now_ms: int) -> int:
         """Return since when the venue is asked for trades by who starts at `now_ms`; both unix milliseconds."""
@@ -67,7 +69,9 @@ class Live(msgspec.Struct, frozen=True):
 
         def made(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
             session, kept = (again, saved) if of_this_process else (first, b"")
-            return LiveExecutionClient(self.account, self.user_stream, session, log, kept)
+            return LiveExecutionClient(
+                self.account, self.user_stream, session, log, kept, max_failures=self.max_failures
+            )
 
         return Trading(VENUE, made, live=True)
 
@@ -129,7 +133,8 @@ def _opened(settings: Settings, clob_url: str, user_ws_url: str, now_ms: Callabl
     def user_stream(expects: Callable[[], bool]) -> Stream:
         return UserStream(user_ws_url, key, (), now_ms, expects=expects, silence_s=settings.silence_s)
 
-    return Live(funder, reading.cash().units, account, user_stream, connections.close)
+    failures = settings.max_order_failures or None
+    return Live(funder, reading.cash().units, account, user_stream, connections.close, failures)
 
 
 def _refuse(settings: Settings, problems: Sequence[object]) -> None:

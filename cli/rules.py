@@ -1,13 +1,17 @@
 """What the settings of a run come to: the rules that its actors are handed."""
 
 from actors.addresses import paper_beside
+from actors.kill_switch import Trips
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from cli.wiring import Beside, Rules
 from config.settings import Settings
 from core.trading.limits import OpenLimits
+from core.trading.losses import LossLimits
 from core.trading.money import micros
+from core.trading.order_limits import OrderLimits
+from core.trading.weighting import Weighting
 from storage.queries import Session
 
 PHASE_MS = 25
@@ -27,7 +31,12 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
     """Return the rules of a session that starts with `starting_cash_usd` (1e-6), with a paper one beside it or none."""
     stale_s = settings.book_stale_after_s
     exit_s = settings.exit_seconds_before_close
-    limits = OpenLimits(min_left_s=settings.min_seconds_left_to_open, max_book_age_s=stale_s / settings.scale)
+    limits = OpenLimits(
+        min_left_s=settings.min_seconds_left_to_open,
+        max_book_age_s=stale_s / settings.scale,
+        min_price=micros(settings.min_price_to_open_usd),
+        max_price=micros(settings.max_price_to_open_usd),
+    )
     return Rules(
         assets=settings.assets,
         window_s=settings.window_s,
@@ -39,6 +48,8 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
             order_type=settings.order_type,
             exit_max_discount=settings.exit_max_discount,
             limits=limits,
+            order_limits=order_limits_of(settings),
+            weighting=Weighting(settings.min_asset_weight) if settings.asset_weighting else None,
         ),
         market=MarketRules(
             grid_ms=settings.decision_grid_ms,
@@ -58,7 +69,27 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
         paper_latency_ms=settings.paper_latency_ms,
         paper_book_age_ms=round(stale_s / settings.scale * 1000),
         beside=None if beside is None else _beside(beside),
+        trips=trips_of(settings),
     )
+
+
+def order_limits_of(settings: Settings) -> OrderLimits:
+    """Return what an order must not exceed."""
+    return OrderLimits(
+        trade_usd=settings.trade_size,
+        position_usd=settings.max_position,
+        asset_usd=settings.max_asset_exposure,
+        total_usd=settings.max_exposure,
+        positions=settings.max_positions,
+        per_minute=settings.max_orders_per_minute,
+        slippage=micros(settings.max_slippage_usd),
+    )
+
+
+def trips_of(settings: Settings) -> Trips:
+    """Return what shuts the gate until a person opens it."""
+    losses = LossLimits(settings.max_daily_loss, settings.max_drawdown, settings.max_consecutive_losses or None)
+    return Trips(losses, micros(settings.reconcile_tolerance_usd))
 
 
 def _beside(session: Session) -> Beside:

@@ -13,10 +13,12 @@ from actors.execution import ExecutionClient
 from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorActor
 from actors.feed import BookFeedActor, FlowFeedActor
+from actors.kill_switch import Trips
 from actors.learner import LearnerActor, Learning
 from actors.market import MarketActor, MarketRules, Policy
 from actors.notifier import NotifierActor, Post
 from actors.portfolio import PortfolioActor, Sizing
+from actors.send_limits import SendLimits
 from actors.states import state_of
 from actors.watchdog import WatchdogActor, WatchdogLimits
 from actors.write_jobs import Journal, Write
@@ -78,6 +80,7 @@ class Rules(msgspec.Struct, frozen=True):
     paper_latency_ms: int
     paper_book_age_ms: int
     beside: Beside | None = None
+    trips: Trips = Trips()
 
     @property
     def account_beside(self) -> Account | None:
@@ -128,11 +131,12 @@ def assemble(system: ActorSystem, rules: Rules, venues: Venues, services: Servic
             trading.venue,
             log,
             live=trading.live,
+            trips=rules.trips,
         ),
     )
     add(
         addresses.EXECUTOR,
-        lambda context: ExecutorActor(context, trading.make_client, log),
+        lambda context: ExecutorActor(context, trading.make_client, log, limits=send_limits(rules)),
     )
     if rules.beside is not None:
         for spec in paper_specs(rules.beside, rules, log):
@@ -165,6 +169,11 @@ def paper_trading(rules: Rules) -> Trading:
     return Trading(VENUE, client)
 
 
+def send_limits(rules: Rules) -> SendLimits:
+    """Return what the executor judges by: the very limits that orders are sized by."""
+    return SendLimits(rules.sizing.limits, rules.sizing.order_limits)
+
+
 def paper_specs(beside: Beside, rules: Rules, log: Callable[[str], None]) -> list[Spec]:
     """Return the actors of the paper account beside the live one; the live one goes on without them if it must."""
     account, paper = beside.account, paper_trading(rules)
@@ -186,7 +195,7 @@ def paper_specs(beside: Beside, rules: Rules, log: Callable[[str], None]) -> lis
         )
 
     def executor(context: Context) -> ExecutorActor:
-        return ExecutorActor(context, paper.make_client, say, account.portfolio)
+        return ExecutorActor(context, paper.make_client, say, account.portfolio, send_limits(rules))
 
     return [
         Spec(account.portfolio, portfolio, state=state_of(account.portfolio), expendable=True),

@@ -13,6 +13,7 @@ from core.market.views import BookView, FlowView
 from core.records import Record
 from core.runtime.address import Address
 from core.runtime.message import Latest, Message, Money
+from core.trading.order_limits import Exposure
 from core.trading.orders import Fill, Intent, Order
 from core.trading.positions import Position
 from core.trading.sizing import LOT_SHARES
@@ -158,12 +159,23 @@ class ForcedExit(Money, frozen=True):
     reason: str
 
 
+class HeldByChoice(Money, frozen=True):
+    """The watchdog sees a position come to the end of its window that no rule sells: write that down."""
+
+    asset: str
+    condition_id: str
+
+
 class OrderRequested(Money, frozen=True):
-    """The portfolio reserved what the order may cost: execute it."""
+    """The portfolio reserved what the order may cost: execute it.
+
+    `exposure` is the account's with this reservation, for the executor to judge once more.
+    """
 
     market: Market
     intent: Intent
     order: Order
+    exposure: Exposure = Exposure()
 
 
 class CancelRequested(Message, frozen=True):

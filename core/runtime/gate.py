@@ -40,10 +40,10 @@ class GateCell:
         held = level(self._state, asset or "")
         return held if self.fence is None else max(held, self.fence())
 
-    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
+    def hold(self, scope: str | None, reason: str, at: GateLevel, detail: str = "") -> bool:
         """Add a hold for one asset (or globally with scope None) and return whether anything changed."""
         at_ms = 0 if self._now_ms is None else self._now_ms()
-        return self.change(lambda state: with_hold(state, scope, reason, at, set_at_ms=at_ms))
+        return self.change(lambda state: with_hold(state, scope, reason, at, detail=detail, set_at_ms=at_ms))
 
     def release(self, scope: str | None, reason: str) -> bool:
         """Remove a hold and return whether anything changed."""
@@ -90,8 +90,8 @@ class Gate(Protocol):
         """Return the level that applies to `asset`, or the global one."""
         ...
 
-    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
-        """Add a hold and return whether anything changed."""
+    def hold(self, scope: str | None, reason: str, at: GateLevel, detail: str = "") -> bool:
+        """Add a hold and return whether anything changed; `detail` is for people."""
         ...
 
     def release(self, scope: str | None, reason: str) -> bool:
@@ -122,10 +122,10 @@ class FencedGate:
         """Return the level that applies to `asset`, or the global one."""
         return self._cell.level(asset)
 
-    def hold(self, scope: str | None, reason: str, at: GateLevel) -> bool:
+    def hold(self, scope: str | None, reason: str, at: GateLevel, detail: str = "") -> bool:
         """Add a hold and return whether anything changed; a replaced incarnation changes nothing."""
         with self._alive() as alive:
-            return alive and self._cell.hold(scope, reason, at)
+            return alive and self._cell.hold(scope, reason, at, detail)
 
     def release(self, scope: str | None, reason: str) -> bool:
         """Remove a hold and return whether anything changed; a replaced incarnation changes nothing."""

@@ -59,6 +59,11 @@ class GateState(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
+def is_held(state: GateState, reason: str, scope: str = "") -> bool:
+    """Return whether the hold `(scope, reason)` is in force."""
+    return any((hold.scope, hold.reason) == (scope, reason) for hold in state.holds)
+
+
 def level(state: GateState, asset: str) -> GateLevel:
     """Return the strictest level among the holds on `asset` and on everything."""
     return max((hold.level_in(asset) for hold in state.holds), default=GateLevel.OPEN)

@@ -4,21 +4,22 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.trading import losses
 from core.trading.gate import GateLevel, GateState, Hold, stricter, with_holds
 
 HALT = "halt"
 FLATTEN = "flatten"
 UNREADABLE = "gate file damaged"
+MISMATCH = "reconciliation mismatch"
+ORDER_FAILURES = "order failures"
 LASTING = frozenset(
     (
         HALT,
         FLATTEN,
         UNREADABLE,
-        "daily loss",
-        "session drawdown",
-        "consecutive losses",
-        "reconciliation mismatch",
-        "order failures",
+        *losses.REASONS,
+        MISMATCH,
+        ORDER_FAILURES,
     )
 )
 """Reasons that a restart does not make untrue: only `resume` lifts them. All others end with what caused them."""

@@ -48,7 +48,8 @@ IN_FLIGHT = frozenset({OrderState.SUBMITTED, OrderState.LIVE, OrderState.DELAYED
 class Intent(msgspec.Struct, frozen=True):
     """A wish to open or close `side` of one market, with what it was decided from.
 
-    `forced` when not by the policy: then `step` says how far the exit has escalated.
+    `forced` when not by the policy: then `step` says how far the exit has escalated. `decision_price` is the touch
+    (1e-6) that the decision saw on the side it would trade with; None where nobody was there.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Intent(msgspec.Struct, frozen=True):
     incarnation: int
     forced: bool = False
     step: str = ""
+    decision_price: int | None = None
 
 
 class Fill(msgspec.Struct, frozen=True):

@@ -91,8 +91,9 @@ def size_open(
     slippage_ticks: int,
     order_type: OrderType = "FOK",
     tick_size: int | None = None,
+    worst_price: int | None = None,
 ) -> Sized | Refusal:
-    """Size a BUY of the token in `book`.
+    """Size a BUY of the token in `book`, at `worst_price` at most.
 
     `trade_size_usd` times the confidence bounds the notional at the limit, `cash_usd` (free of reservations) bounds
     that plus the worst fee. `tick_size` is the one now in force where it differs from the market's. All in 1e-6.
@@ -103,6 +104,10 @@ def size_open(
     limit = buy_limit(book, tick, slippage_ticks)
     if limit is None or book.best_ask is None or limit < book.best_ask:
         return Refusal("no ask to buy from")
+    if worst_price is not None:
+        limit = min(limit, worst_price // tick * tick)
+        if limit < book.best_ask:
+            return Refusal(f"offered at {decimal(book.best_ask)}, {decimal(worst_price)} allowed")
     lot = buy_lot(limit, order_type)
     fees = market.fees
     target_usd = trade_size_usd * confidence(up_mid) // MICRO
@@ -132,13 +137,21 @@ def size_close(
     *,
     slippage_ticks: int,
     tick_size: int | None = None,
+    worst_price: int | None = None,
 ) -> Sized | Refusal:
-    """Size a SELL of everything sellable: confirmed shares that no open sell holds, in 1e-6.
+    """Size a SELL of everything sellable, at `worst_price` at least: confirmed shares that no open sell holds, in 1e-6.
 
     What is below the venue's minimum is dust: it cannot be sold and is held to settlement.
     """
     shares = sellable_shares // LOT_SHARES * LOT_SHARES
     if shares < max(market.min_order_shares, LOT_SHARES):
         return Refusal("dust")
-    limit = sell_limit(book, tick_size or market.tick_size, slippage_ticks)
-    return Refusal("no bid to sell to") if limit is None else Sized(shares, limit, 0)
+    tick = tick_size or market.tick_size
+    limit = sell_limit(book, tick, slippage_ticks)
+    if limit is None or book.best_bid is None:
+        return Refusal("no bid to sell to")
+    if worst_price is not None:
+        limit = max(limit, -(-worst_price // tick) * tick)
+        if limit > book.best_bid:
+            return Refusal(f"bid for at {decimal(book.best_bid)}, {decimal(worst_price)} allowed")
+    return Sized(shares, limit, 0)

@@ -15,7 +15,12 @@ def test_a_state_encoded_piece_by_piece_reads_as_the_whole() -> None:
     assert state.closed
     once = EncodedOnce()
     for _ in range(2):
-        pieces = {"working": {}, "closed": once.encode(state.closed), "client": state.client}
+        pieces = {
+            "working": {},
+            "closed": once.encode(state.closed),
+            "client": state.client,
+            "opened_ms": state.opened_ms,
+        }
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(pieces), type=ExecutorState) == state
 
 
