@@ -1,0 +1,1 @@
+"""Specifications of what happens to what is stored when the program changes."""
