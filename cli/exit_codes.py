@@ -23,7 +23,7 @@ MEANINGS = {
 """What each exit code means, for docs/command-line.md."""
 
 OF_ERRORS = {
-    "config.load.ConfigError": EXIT_BAD_CONFIG,
+    "config.errors.ConfigError": EXIT_BAD_CONFIG,
     "cli.usage.UsageError": EXIT_BAD_CONFIG,
     "models.ppo.hyper.HyperparameterError": EXIT_BAD_CONFIG,
     "cli.client.NotRunningError": EXIT_NOT_RUNNING,

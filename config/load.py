@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+import msgspec
 from pydantic import ValidationError
 
-from config.profiles import PROFILES
+from config.errors import ConfigError
 from config.settings import SECRETS, Settings
-from core.errors import FatalError
+from config.sources import PREFIX, VARIABLES, Layers, layers
 
-PREFIX = "FUSEBOX_"
-UNPREFIXED = {"database_url": "DATABASE_URL", "discord_webhook_url": "DISCORD_WEBHOOK_URL"}
-VARIABLES = {name: UNPREFIXED.get(name, PREFIX + name.upper()) for name in Settings.model_fields}
-"""Environment variable of each setting."""
+__all__ = ["VARIABLES", "ConfigError", "Problem", "checked", "load_settings"]
 
 
-class ConfigError(FatalError):
-    """Raised for settings that cannot be used: one line each, with variable, value and remedy; no secret is shown."""
+class Problem(msgspec.Struct, frozen=True):
+    """One reason not to use the settings, as a line; `setting` is empty where it is about several, or about none."""
+
+    setting: str
+    line: str
 
 
 def load_settings(
@@ -35,45 +35,45 @@ def load_settings(
     Raises:
         ConfigError: one line for each bad or unknown setting.
     """
-    filed = dotenv_values(env_file) if env_file is not None and env_file.exists() else {}
-    variables = {name: value for name, value in (filed | dict(environ)).items() if value}
-    _refuse_unknown(variables)
-    given: dict[str, object] = {
-        name: variables[variable] for name, variable in VARIABLES.items() if variable in variables
-    }
-    given |= {name: value for name, value in (overrides or {}).items() if value is not None}
-    profile = PROFILES.get(str(given.get("profile", "demo")), {})
+    settings, problems = checked(layers(environ, overrides, env_file))
+    if settings is None or problems:
+        raise ConfigError("\n".join(problem.line for problem in problems))
+    return settings
+
+
+def checked(given: Layers) -> tuple[Settings | None, list[Problem]]:
+    """Return the settings that the layers give, and each reason not to use them; None where they give none at all."""
+    unknown = [Problem("", _no_such(name)) for name in given.unknown]
     try:
-        return Settings(**{**profile, **given})  # type: ignore[arg-type]  # validated here, whatever it is
+        settings = Settings(**{name: each.value for name, each in given.given.items()})  # type: ignore[arg-type]  # validated here, whatever it is
     except ValidationError as error:
-        lines = [_line(problem, given) for problem in error.errors(include_url=False, include_context=False)]
         # The library's own report quotes what was put in, secrets included.
-        raise ConfigError("\n".join(lines)) from None
+        return None, unknown + [
+            _problem(each, given) for each in error.errors(include_url=False, include_context=False)
+        ]
+    return settings, unknown
 
 
-def _refuse_unknown(variables: Mapping[str, str | None]) -> None:
-    known = set(VARIABLES.values())
-    lines = []
-    for name in sorted(variables):
-        if not name.startswith(PREFIX) or name in known:
-            continue
-        bare = name.removeprefix(PREFIX)
-        close = difflib.get_close_matches(bare, [variable.removeprefix(PREFIX) for variable in known], 1, cutoff=0.7)
-        meant = [variable for variable in known if close and variable.removeprefix(PREFIX) == close[0]]
-        remedy = f"did you mean {meant[0]}?" if meant else "docs/configuration.md lists them"
-        lines.append(f"{name}: there is no such setting; {remedy}")
-    if lines:
-        raise ConfigError("\n".join(lines))
-
-
-def _line(problem: Mapping[str, Any], given: Mapping[str, object]) -> str:
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return text
-    name = str(problem["loc"][0])
-    if name not in VARIABLES:
-        return f"{name}: there is no such setting"
-    value = "(not shown)" if name in SECRETS else str(given.get(name, ""))
-    return (
-        f"{VARIABLES[name]}={value}: {text[:1].lower()}{text[1:]}; expected: {Settings.model_fields[name].description}"
+def _no_such(name: str) -> str:
+    bare = name.removeprefix(PREFIX)
+    close = difflib.get_close_matches(
+        bare, [variable.removeprefix(PREFIX) for variable in VARIABLES.values()], 1, cutoff=0.7
     )
+    meant = [variable for variable in VARIABLES.values() if close and variable.removeprefix(PREFIX) == close[0]]
+    remedy = f"did you mean {meant[0]}?" if meant else "docs/configuration.md lists them"
+    return f"{name}: there is no such setting; {remedy}"
+
+
+def _problem(error: Mapping[str, Any], given: Layers) -> Problem:
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return Problem("", text)
+    name = str(error["loc"][0])
+    if name not in VARIABLES:
+        return Problem("", f"{name}: there is no such setting")
+    if name in SECRETS:
+        thing = f"{VARIABLES[name]}=(not shown)"
+    else:
+        thing = given.given[name].thing if name in given.given else f"{VARIABLES[name]}="
+    expected = Settings.model_fields[name].description
+    return Problem(name, f"{thing}: {text[:1].lower()}{text[1:]}; expected: {expected}")

@@ -47,9 +47,12 @@ def find_place(environ: Mapping[str, str], env_file: Path | None = None) -> Plac
     """
     filed: Mapping[str, str | None] = {}
     if env_file is not None and env_file.exists():
-        from dotenv import dotenv_values  # noqa: PLC0415 -- most hosts have no such file
+        from config.env_file import ConfigError, read_env_file  # noqa: PLC0415 -- most hosts have no such file
 
-        filed = dotenv_values(env_file)
+        try:
+            filed = read_env_file(env_file)
+        except ConfigError:
+            return None
     variables = {name: value for name, value in {**filed, **environ}.items() if value}
     if any(name.startswith("FUSEBOX_") and name not in VARIABLE_NAMES for name in variables):
         return None
