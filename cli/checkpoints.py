@@ -1,10 +1,8 @@
 """`checkpoints`: the saved states of actors and models, listed, shown, exported, imported and rolled back."""
 
-import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ from rich.table import Table
 
 from actors import addresses
 from cli.client import Whereabouts, ask, client_settings, conninfo_of, stored
+from cli.nobody_trades import nobody_trades
 from cli.rollback import DISAGREES
 from cli.status_view import console
 from core.errors import RejectedError
@@ -33,7 +32,6 @@ from storage.checkpoints import (
     write_file,
 )
 from storage.control import holder
-from storage.lease import ADVISORY_LOCK
 from storage.pool import Connection, connect, database_errors
 from storage.queries import BESIDE
 from storage.writer import write
@@ -125,7 +123,7 @@ def import_(
             args = {"name": full, "upload": number, "force": force}
             generation = _ask_running(settings, "checkpoint import", args, timeout)
         else:
-            with _nobody_trades(connection):
+            with nobody_trades(connection):
                 found = generations(connection, full, header.kind)
                 highest = found[0].generation if found else 0
                 row = CheckpointRecord(header.kind, full, highest + 1, header.schema_version, payload, _now_ms())
@@ -154,7 +152,7 @@ def rollback(
             args = {"name": chosen.name, "kind": chosen.kind, "generation": chosen.generation, "force": force}
             number = _ask_running(settings, "checkpoint rollback", args, timeout)
         else:
-            with _nobody_trades(connection):
+            with nobody_trades(connection):
                 row = as_newest(found, chosen.schema_version, _lasting_payload(connection, found, chosen), _now_ms())
                 _write_audited(connection, row, f"generation {chosen.generation}", found[0].generation)
             number = row.generation
@@ -240,24 +238,6 @@ def _check_force(name: str, *, force: bool) -> None:
     portfolios = (addresses.PORTFOLIO.name, addresses.PAPER_PORTFOLIO.name)
     if name.rpartition("/")[2] in portfolios and not force:
         raise RejectedError(DISAGREES)
-
-
-@contextlib.contextmanager
-def _nobody_trades(connection: Connection) -> Iterator[None]:
-    """Hold the lease's lock, without becoming its holder, so that no process starts from what is being changed.
-
-    Raises:
-        RejectedError: a process trades.
-    """
-    with database_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)).fetchone()
-    if row is None or row[0] is not True:
-        raise RejectedError("a process trades with this database and would overwrite it: stop that one first")
-    try:
-        yield
-    finally:
-        with database_errors():
-            connection.execute("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
 
 
 def _content(payload: bytes) -> object:

@@ -20,7 +20,7 @@ __all__ = ["EXIT_BAD_CONFIG", "EXIT_ESCALATED", "EXIT_FAILED", "app", "main"]
 COMPLETION = "_FUSEBOX_COMPLETE"
 """Set by a shell that asks for completions: `cli.completion`."""
 TRADING, RUNNING, STORED = "Trading", "A running process", "What is stored"
-LEARNING = "Learning"
+LEARNING, SETTING_UP = "Learning", "Setting up"
 
 
 class Commands(LazyGroup):
@@ -97,6 +97,12 @@ class Commands(LazyGroup):
             "cli.checkpoints:checkpoints",
             STORED,
             "Saved states of actors and models: list, show, move, roll back.",
+        ),
+        LazyCommand(
+            "migrate",
+            "cli.migrate:migrate",
+            SETTING_UP,
+            "Bring the database's schema forward to this release, or back; refused while a process trades with it.",
         ),
     )
 
