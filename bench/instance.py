@@ -42,7 +42,12 @@ class Instance:
         self.process = subprocess.Popen(
             [sys.executable, "supervisor.py", "run", "--window-s", "20", *arguments],
             cwd=ROOT,
-            env={**clean, "FUSEBOX_STATE_DIR": str(state_dir), "DATABASE_URL": database_url},
+            env={
+                **clean,
+                "FUSEBOX_LOG_FORMAT": "human",
+                "FUSEBOX_STATE_DIR": str(state_dir),
+                "DATABASE_URL": database_url,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -177,7 +177,7 @@ def _start(state_dir: Path, run: tuple[str, ...], environ: Mapping[str, str]) ->
     return subprocess.Popen(
         [sys.executable, "supervisor.py", *run],
         cwd=ROOT,
-        env={**inherited, **environ, "FUSEBOX_STATE_DIR": str(state_dir)},
+        env={**inherited, **environ, "FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -72,7 +72,7 @@ def _start(state_dir: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "supervisor.py", "run", "--profile", "demo"],
         cwd=ROOT,
-        env={**inherited, "FUSEBOX_STATE_DIR": str(state_dir)},
+        env={**inherited, "FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir)},
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,

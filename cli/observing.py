@@ -110,16 +110,21 @@ class OneOfAKind:
 
     Args:
         monotonic_s: the clock.
+        subject: the ids of what the line is about; they are bound to it.
     """
 
-    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, monotonic_s: Callable[[], float] = time.monotonic, subject: Callable[[], dict[str, str]] = dict
+    ) -> None:
         self._monotonic_s = monotonic_s
+        self._subject = subject
         self._lock = threading.Lock()
         self._said_s: dict[str, float] = {}
 
     def __call__(self, text: str) -> None:
         """Log `text`, at DEBUG when another asset's actor has just said the same."""
-        logger.opt(depth=1).log("DEBUG" if self._repeats(text) else "INFO", "{}", text)
+        about = logger.bind(**self._subject())
+        about.opt(depth=1).log("DEBUG" if self._repeats(text) else "INFO", "{}", text)
 
     def _repeats(self, text: str) -> bool:
         alike = PER_ASSET.sub(r"\1", text)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -23,12 +23,15 @@ from cli.divergence import lines
 from cli.dump import Dumper
 from cli.exchange import Endpoints, Exchange
 from cli.exit_codes import EXIT_ESCALATED, EXIT_LEASE_LOST
+from cli.following import Follower, TimedWrite, log_step
 from cli.gate_commands import GateCommands
 from cli.gate_keeper import GateKeeper, open_keeper
 from cli.heartbeat import HeartbeatFile
 from cli.keeping import Keeping
 from cli.live_venues import Patience, live_venues, public_endpoints
 from cli.live_wallet import wallet_of
+from cli.log_subject import Subject
+from cli.metrics import Metrics
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
 from cli.policy_choice import choice_of, learning_of, policy_of
@@ -38,6 +41,7 @@ from cli.rules import rules_of
 from cli.screen import Screen
 from cli.snapshots import Snapshots, snapshot_of
 from cli.status_report import Process
+from cli.trade_story import TradeStory
 from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
 from config.load import load_settings
@@ -45,7 +49,6 @@ from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
 from core.alerts.kinds import GAVE_UP, STOP
 from core.errors import FuseboxError
 from core.messages import Alert
-from core.records import Record
 from core.runtime.clock import SystemClock
 from core.runtime.gate import GateCell
 from core.runtime.threaded import ThreadedRuntime
@@ -129,6 +132,8 @@ class Trading:
         code = 0
         with contextlib.ExitStack() as ends:
             ends.callback(_ignore_signals)
+            self._metrics = Metrics(self._settings, ends)
+            self._metrics.announce()
             try:
                 database = self._open_database(ends, screen)
                 keeper = open_keeper(self._settings, self._gate, database.lease.epoch, ends)
@@ -225,11 +230,12 @@ class Trading:
             gate=self._gate,
             lane_width={"rest": 4, "policy": 1},
         )
+        follower = self._follow(system, database, ends)
         observer = Observer(system, session.id, scrubber_of(settings))
         keeping = Keeping(system, database, self._choice)
         cash_usd = settings.starting_cash if self._live is None else self._live.cash_usd
         rules = rules_of(settings, session, database.beside, cash_usd)
-        services = self._services(database, keeping)
+        services = self._services(system, database, keeping, follower)
         assemble(system, rules, venues, services)
         keeping.begin(ends)
         ends.callback(_stop_system, system)
@@ -241,8 +247,20 @@ class Trading:
         saved = system.cells[addresses.PORTFOLIO].saved if session.resumed else None
         observer.announce(started(settings, session.id, saved, self._gate.state), resumed=session.resumed)
         ends.enter_context(screen.live(system, session))
+        self._metrics.show(system, lambda: database.journal.last - database.journal.confirmed)
         gc.freeze()  # what start-up made stays: later collections need not walk it
         return system
+
+    def _follow(self, system: ThreadedRuntime, database: Database, ends: contextlib.ExitStack) -> Follower:
+        """Let every order's way be counted and told in the log file, to its end after everything else has stopped."""
+        accounts = {database.session.id: "paper" if self._live is None else "live"}
+        if database.beside is not None:
+            accounts[database.beside.id] = "paper"
+        follower = Follower(TradeStory(accounts), system.clock, self._metrics.events.hear, log_step)
+        ends.callback(follower.stop)
+        follower.start()
+        system.on_send = follower.told
+        return follower
 
     def _take_commands(
         self,
@@ -304,15 +322,11 @@ class Trading:
         clock = SystemClock()
         return live_venues(self._endpoints, KNOWN_ASSETS, patience, clock.now_ms, routed=settings.profile == "real")
 
-    def _services(self, database: Database, keeping: Keeping) -> Services:
+    def _services(self, system: ThreadedRuntime, database: Database, keeping: Keeping, follower: Follower) -> Services:
         settings = self._settings
-
-        def write(rows: Sequence[Record]) -> None:
-            database.write(rows)
-
-        log = OneOfAKind()
+        log = OneOfAKind(subject=Subject(system))
         return Services(
-            write=write,
+            write=TimedWrite(database.write, self._metrics.events.committed, follower.wrote),
             load_weights=self._choice.load(keeping.models),
             weights_source=self._choice.source,
             make_policy=policy_of,

@@ -1,8 +1,6 @@
 """What a person sees: on a terminal the live table with the log scrolling above it, elsewhere one line a transition."""
 
 import contextlib
-import logging
-import sys
 from collections.abc import Iterator
 
 from loguru import logger
@@ -11,8 +9,9 @@ from rich.live import Live
 from rich.text import Text
 
 from actors.addresses import market
+from cli.alerting import scrubber_of
 from cli.live_table import live_table
-from config.load import VARIABLES, ConfigError
+from cli.log_sinks import open_log
 from config.settings import Settings
 from core.runtime.system import ActorSystem
 from storage.queries import Session
@@ -33,24 +32,8 @@ class Screen:
         self._console = Console()
         self._live: Live | None = None
         self.refresh_s = REFRESH_S
-        logger.remove()
-        logging.getLogger("psycopg").setLevel(
-            logging.ERROR
-        )  # what it warns of, a write that failed, we report ourselves
-        file = settings.state_dir / "fusebox.log"
-        try:
-            settings.state_dir.mkdir(parents=True, exist_ok=True)
-            logger.add(file, level="DEBUG", rotation="10 MB", retention=3, diagnose=False, backtrace=False)
-        except OSError as error:
-            reason = f"{error.strerror}: name a folder that can be written"
-            raise ConfigError(f"{VARIABLES['state_dir']}={settings.state_dir}: {reason}") from error
-        if self._console.is_terminal:
-            logger.add(
-                self._print, level=settings.log_level, format="{time:HH:mm:ss} {level: <7} {message}", diagnose=False
-            )
-        else:
-            line = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <7} {message}"
-            logger.add(sys.stdout, level=settings.log_level, format=line, diagnose=False)
+        self._table = self._console.is_terminal and settings.log_format != "json"
+        open_log(settings, scrubber_of(settings), self._print if self._table else None)
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line.rstrip("\n")), soft_wrap=True)
@@ -63,7 +46,7 @@ class Screen:
     def live(self, system: ActorSystem, session: Session) -> Iterator[None]:
         """Show the live table while the block runs, if there is a terminal."""
         self._title = self._headline(session)
-        if not self._console.is_terminal:
+        if not self._table:
             logger.info("{}", self._title)
             yield
             return

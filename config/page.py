@@ -28,6 +28,6 @@ class PageFields(BaseModel):
         description="port of the metrics, 1 to 65535, 0 for any that is free; none for no metrics",
     )
     log_format: Literal["auto", "human", "json"] = Field(
-        "auto", description="lines of the log on standard error: human, json, or auto (human on a terminal, else json)"
+        "auto", description="lines of the log on standard output: human, json, or auto (human on a terminal, else json)"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")

@@ -19,7 +19,7 @@ POLL_S = 0.05
 def environment(state_dir: Path) -> Mapping[str, str]:
     """Return this shell's environment without its settings, and with this state folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FUSEBOX_", "DATABASE_URL"))}
-    return {**inherited, "FUSEBOX_STATE_DIR": str(state_dir)}
+    return {**inherited, "FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir)}
 
 
 class Demo:

@@ -37,7 +37,7 @@ class Program:
 
     def __init__(self, state_dir: Path, database_url: str, window_s: int) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FUSEBOX_")}
-        ours = {"FUSEBOX_STATE_DIR": str(state_dir), "DATABASE_URL": database_url}
+        ours = {"FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir), "DATABASE_URL": database_url}
         self.process = subprocess.Popen(
             [sys.executable, "supervisor.py", "run", "--window-s", str(window_s)],
             cwd=ROOT,

@@ -65,6 +65,7 @@ class ActorSystem(Provided):
         self.failure: str | None = None
         self.observers: list[Callable[[SystemEvent | DeadLetter], None]] = []
         self.on_retire: Callable[[str, str], None] | None = None
+        self.on_send: Callable[[Address, object], None] | None = None
         self._saved = dict(saved or {})
         self._inherited: dict[str, Inherited] = {}
         self._sequence = itertools.count(1)
@@ -117,8 +118,11 @@ class ActorSystem(Provided):
         """Put a message into the mailbox of `to`; one for an unknown or ended address is a dead letter.
 
         A view for an ended address is dropped: the next one would have replaced it anyway; so is whatever is for a
-        retired actor without which the others go on.
+        retired actor without which the others go on. `on_send` hears each beforehand, in the sender's thread: it must
+        neither wait nor raise.
         """
+        if self.on_send is not None:
+            self.on_send(to, message)
         envelope = self.envelope(message, sender, incarnation)
         cell = self.cells.get(to)
         if cell is None:

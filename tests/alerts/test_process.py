@@ -75,7 +75,7 @@ def test_the_webhook_hears_the_story_of_a_run_and_no_secret(
     assert delivered >= {"start", "actor crashed", "actor restarted", "trade opened", "halt", "recovery", "resume"}
     assert not [row for row in rows["alerts"] if row[1].startswith(("failed", "suppressed"))]
     assert SECRET not in f"{rows} {discord.documents} {first.lines} {again.lines}"
-    assert SECRET not in (state_dir / "fusebox.log").read_text()
+    assert SECRET not in (state_dir / "fusebox.jsonl").read_text()
     for told in ("texts", "events", "letters"):
         assert "planted: *** refused" in f"{rows[told]}"
 

@@ -77,7 +77,7 @@ def test_a_planted_key_and_what_is_derived_from_it_are_nowhere(trade: Trade, sta
         if file.is_file() and file.name not in THE_VENUES_OWN
     }
 
-    assert b"thread " in places["fusebox.log"]  # the dump is among what is searched
+    assert b"thread " in places["fusebox.jsonl"]  # the dump is among what is searched
     assert len(places["table orders"]) > 100
     assert found_in(b"key " + secrets["secret"].encode(), secrets) == ["secret"]
     assert {place: found for place, data in places.items() if (found := found_in(data, secrets))} == {}

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from storage.embedded import recorded_uri
 from storage.pool import connect
 from tests.operate.conftest import Fusebox
@@ -117,7 +119,8 @@ def test_a_dump_shows_every_actors_stack_and_mailbox_and_trading_goes_on(
     before = decisions_recorded(operator, "ETH", 1)
     os.kill(trading.process.pid, signal.SIGUSR1)
     trading.wait_for("dumped", "mailboxes to the log file", within_s=10)
-    log = (shared_dir / "fusebox.log").read_text()
+    lines = [msgspec.json.decode(line) for line in (shared_dir / "fusebox.jsonl").read_bytes().splitlines()]
+    log = "\n".join(line["text"] for line in lines)
 
     for name in ACTORS:
         number = actor(before, name)["incarnation"]

@@ -43,7 +43,7 @@ def exit_of(planted: str, state_dir: Path) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-c", planted + RUN, "run", "--window-s", "20"],
             cwd=ROOT,
-            env={**clean, "FUSEBOX_STATE_DIR": str(state_dir)},
+            env={**clean, "FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir)},
             capture_output=True,
             text=True,
             timeout=90,
