@@ -1,4 +1,8 @@
-"""`migrate`: brings the database's schema forward, or back, while nobody trades; `run` brings it forward by itself."""
+"""`migrate`: brings the database's schema forward, or back, while nobody trades; `run` brings it forward by itself.
+
+A host runs it before each deploy, while the process of the deploy before still trades. What is to be done is then left to
+the `run` that takes over, which has fenced the other before it touches the schema.
+"""
 
 import contextlib
 import json
@@ -11,10 +15,11 @@ import msgspec
 import typer
 
 from cli.client import Whereabouts, client_settings, stored
-from cli.nobody_trades import nobody_trades
+from cli.nobody_trades import TradedError, nobody_trades
 from cli.usage import UsageError
 from storage import migrate as schema
 from storage.embedded import EmbeddedServer
+from storage.lease import holder_text
 from storage.migration_list import Migration, migration_list, steps_back
 from storage.pool import Connection, connect, target
 
@@ -31,10 +36,11 @@ def migrate(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo without asking.")] = False,
     output_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Bring the database's schema forward to this release, or back; refused while a process trades with it.
+    """Bring the database's schema forward to this release, or back.
 
-    Undoing drops tables and columns with the data in them. Exit codes: 0 done or nothing to do, 1 refused or failed,
-    2 bad usage, 3 with --status: there is no database yet.
+    While a process trades, forward is left to the `run` that takes over, and back is refused. Undoing drops tables and
+    columns with the data in them. Exit codes: 0 done, nothing to do or left to `run`, 1 refused or failed, 2 bad usage,
+    3 with --status: there is no database yet.
     """
     if sum((down is not None, to is not None, status)) > 1:
         raise UsageError("--down, --to and --status: give one of them")
@@ -50,10 +56,21 @@ def migrate(
 
 
 def _forward(settings: Whereabouts, *, output_json: bool) -> None:
-    with _opened(settings) as (conninfo, connection), nobody_trades(connection):
-        done = schema.migrate(conninfo)
+    done, left, holder = list[str](), list[str](), ""
+    with _opened(settings) as (conninfo, connection):
+        try:
+            with nobody_trades(connection):
+                done = schema.migrate(conninfo)
+        except TradedError:
+            holder = holder_text(connection)
+            listed = migration_list(connection)
+            schema.refuse_newer([each.name for each in listed if each.state == "newer"], conninfo)
+            left = [each.name for each in listed if each.state == "waiting"]
     if output_json:
-        _print_json({"applied": done})
+        _print_json({"applied": done, "waiting": left})
+    elif left:
+        sys.stdout.write(f"{target(conninfo)} is traded by {holder}: the `run` that takes over from it applies ")
+        sys.stdout.write(f"{', '.join(left)}\n")
     elif done:
         sys.stdout.write("".join(f"applied {name}\n" for name in done))
     else:

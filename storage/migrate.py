@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,20 @@ def _backend(conninfo: str) -> "Backend":
     return backend
 
 
-def _refuse_newer(backend: "Backend", known: set[str], conninfo: str) -> None:
-    """An older program must not write into a schema that it does not know."""
-    backend.ensure_internal_schema_updated()
-    rows = backend.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
-    newer = sorted(str(name) for (name,) in rows if name not in known)
+def refuse_newer(newer: Sequence[str], conninfo: str) -> None:
+    """An older program must not write into a schema that it does not know.
+
+    Raises:
+        FatalError: there are migrations that only a newer program knows; names them.
+    """
     if newer:
         raise FatalError(
             f"{target(conninfo)} was migrated by a newer fusebox ({', '.join(newer)}): "
             "update this program, or roll the database back with the newer one"
         )
+
+
+def _refuse_newer(backend: "Backend", known: set[str], conninfo: str) -> None:
+    backend.ensure_internal_schema_updated()
+    rows = backend.execute("SELECT migration_id FROM _yoyo_migration").fetchall()
+    refuse_newer(sorted(str(name) for (name,) in rows if name not in known), conninfo)
