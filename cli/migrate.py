@@ -1,6 +1,6 @@
 """`migrate`: brings the database's schema forward, or back, while nobody trades; `run` brings it forward by itself.
 
-A host runs it before each deploy, while the process of the deploy before still trades. What is to be done is then left to
+A host runs it before each deploy, while the process of the one before still trades. What is to be done is then left to
 the `run` that takes over, which has fenced the other before it touches the schema.
 """
 
