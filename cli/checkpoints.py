@@ -38,7 +38,9 @@ from storage.writer import write
 
 ANSWER_S = 15.0
 
-checkpoints = typer.Typer(no_args_is_help=True, help="Saved states of actors and models: list, show, move, roll back.")
+checkpoints = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Saved states of actors and models: list, show, move, roll back."
+)
 
 Name = Annotated[
     str,

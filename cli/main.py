@@ -53,6 +53,12 @@ class Commands(LazyGroup):
             "Show what runs: actors, assets, gate, positions, PnL, who holds the lease; or what the database knows.",
         ),
         LazyCommand(
+            "dashboard",
+            "cli.dashboard:dashboard",
+            RUNNING,
+            "Serve the web page of what trades, or traded, with the same database.",
+        ),
+        LazyCommand(
             "restart",
             "cli.operate:restart",
             RUNNING,
@@ -99,10 +105,16 @@ class Commands(LazyGroup):
             "Saved states of actors and models: list, show, move, roll back.",
         ),
         LazyCommand(
+            "config",
+            "cli.config_commands:config",
+            SETTING_UP,
+            "The settings: show each with its source, or check them.",
+        ),
+        LazyCommand(
             "migrate",
             "cli.migrate:migrate",
             SETTING_UP,
-            "Bring the database's schema forward to this release, or back; refused while a process trades with it.",
+            "Bring the database's schema forward to this release, or back.",
         ),
     )
 

@@ -58,11 +58,12 @@ def page() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    cells = (f"`{VARIABLES[name]}`", _unit(name), _default(name, field), _allowed(field), field.description or "")
+    cells = (f"`{VARIABLES[name]}`", unit_of(name), _default(name, field), _allowed(field), field.description or "")
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n"
 
 
-def _unit(name: str) -> str:
+def unit_of(name: str) -> str:
+    """Return the unit of a setting, empty where it has none."""
     return next((UNITS[word] for word in name.split("_") if word in UNITS), "")
 
 
