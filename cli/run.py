@@ -34,6 +34,8 @@ from cli.log_subject import Subject
 from cli.metrics import Metrics
 from cli.observing import Observer, OneOfAKind
 from cli.operations import Operations
+from cli.page_place import refuse_open
+from cli.page_server import PageServer
 from cli.policy_choice import choice_of, learning_of, policy_of
 from cli.policy_files import policy_in
 from cli.rollback import Rollback
@@ -44,8 +46,9 @@ from cli.status_report import Process
 from cli.trade_story import TradeStory
 from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
+from config.limits import KNOWN_ASSETS
 from config.load import load_settings
-from config.settings import KNOWN_ASSETS, PROJECT_ROOT, Settings
+from config.settings import PROJECT_ROOT, Settings
 from core.alerts.kinds import GAVE_UP, STOP
 from core.errors import FuseboxError
 from core.messages import Alert
@@ -117,6 +120,8 @@ class Trading:
         self._live: Live | None = None
         self._choice = choice_of(settings)
         channels_of(settings)  # what is wrong with one is said before anything is started
+        if settings.dashboard:
+            refuse_open(settings, settings.dashboard_host)
         shadow = settings.shadow
         self._shadow = None if shadow is None else partial(policy_in, shadow)
         if self._shadow is not None:
@@ -136,6 +141,7 @@ class Trading:
             self._metrics.announce()
             try:
                 database = self._open_database(ends, screen)
+                self._serve_page(ends, screen)
                 keeper = open_keeper(self._settings, self._gate, database.lease.epoch, ends)
                 system = self._start(ends, screen, database, keeper)
                 self._on_signal_stop()
@@ -148,6 +154,14 @@ class Trading:
                 _ignore_signals()
         logger.complete()
         return code
+
+    def _serve_page(self, ends: contextlib.ExitStack, screen: Screen) -> None:
+        settings = self._settings
+        if settings.dashboard:
+            log_file = settings.state_dir / "dashboard.log"
+            page = PageServer(settings.dashboard_host, settings.dashboard_port, log_file, screen.say)
+            ends.callback(page.stop)
+            page.start()
 
     def _on_signal_stop(self) -> None:
         for number in STOP_SIGNALS:
