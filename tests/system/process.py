@@ -20,16 +20,25 @@ def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     but those of the page starts that.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
-    quiet = {"FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false"}
+    quiet = {"FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false", "FUSEBOX_LOG_FORMAT": "human"}
     return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **quiet, **environ}
 
 
-class Supervisor:
-    """`python supervisor.py run` with a state folder of its own; `wait_for` reads its lines as they come."""
+RUN = (sys.executable, "supervisor.py", "run")
 
-    def __init__(self, state_dir: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+
+class Supervisor:
+    """`python supervisor.py run`, or another command, with a state folder; `wait_for` reads its lines as they come."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        command: tuple[str, ...] = RUN,
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "supervisor.py", "run", *arguments],
+            [*command, *arguments],
             cwd=ROOT,
             env=environ_of(state_dir, environ or {}),
             stdout=subprocess.PIPE,

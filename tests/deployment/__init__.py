@@ -1,0 +1,1 @@
+"""Specifications of the program as a host runs it."""

@@ -1,0 +1,108 @@
+"""The Procfile as a host uses it: release, worker and web on a PostgreSQL that is theirs to share, and on no disk."""
+
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bench.instances import EPOCH_TIMES
+from storage.embedded import EmbeddedServer
+from storage.migrate import MIGRATIONS
+from tests.deployment.host import Host
+from tests.system.test_demo import assert_reconciled
+
+PASSWORD = "a password of this test"  # noqa: S105
+NEWEST = max(path.stem for path in MIGRATIONS.glob("*.sql") if ".rollback" not in path.name)
+APPLIED = "SELECT count(*) FROM _yoyo_migration WHERE migration_id = %s"
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Address of a database server that is none of the processes' own."""
+    with tempfile.TemporaryDirectory(prefix="fusebox-test-") as folder:
+        own = EmbeddedServer(Path(folder))
+        try:
+            yield own.start()
+        finally:
+            own.stop()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def host(server: str, port: int) -> Iterator[Host]:
+    config = {
+        "DATABASE_URL": server,
+        "PORT": str(port),
+        "FUSEBOX_PROFILE": "demo",
+        "FUSEBOX_WINDOW_S": "20",
+        "FUSEBOX_ASSETS": "BTC,ETH",
+        "FUSEBOX_LOG_FORMAT": "human",
+        "FUSEBOX_DASHBOARD_PASSWORD": PASSWORD,
+    }
+    with tempfile.TemporaryDirectory(prefix="fusebox-test-") as folder:
+        playing = Host(Path(folder), config)
+        yield playing
+        playing.close()
+
+
+def trade_count(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM trades").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_deploy_a_rolling_redeploy_a_kill_and_an_interrupt_are_one_session_and_never_trade_twice(
+    host: Host, server: str
+) -> None:
+    released = host.release()
+    assert released.returncode == 0, released.stdout
+    with psycopg.connect(server, autocommit=True) as connection:
+        assert trade_count(connection) == 0  # the tables are there before anything runs
+
+        first = host.start("worker")
+        first.wait_for("starting session 1")
+        first.wait_for("closed by", within_s=180)
+        connection.execute("DELETE FROM _yoyo_migration WHERE migration_id = %s", (NEWEST,))  # as if it were new
+        released = host.release()
+        assert released.returncode == 0
+        assert f"the `run` that takes over from it applies {NEWEST}" in released.stdout
+        second = host.start("worker")
+        second.wait_for("is traded by process")
+        assert host.stop(first) == 0
+        second.wait_for("resuming session 1", within_s=10)
+        assert sum("closed by" in line for line in first.lines) == trade_count(connection)  # nothing went with its disk
+        assert connection.execute(APPLIED, (NEWEST,)).fetchone() == (1,)
+
+        second.wait_for("FILLED", within_s=180)
+        assert host.one_off("halt", "--reason", "maintenance").returncode == 0
+        os.kill(second.pid, signal.SIGKILL)
+        third = host.restarted()
+        third.wait_for("resuming session 1")
+        third.wait_for("gate: all closed: halt (maintenance)")
+        assert host.one_off("resume", "--reason", "done").returncode == 0
+        third.wait_for("FILLED", within_s=180)
+
+        os.kill(third.pid, signal.SIGINT)
+        assert third.stopped_with() == 0
+        fourth = host.restarted()
+        fourth.wait_for("resuming session 1")
+        assert host.stop(fourth) == 0
+
+        epochs = connection.execute(EPOCH_TIMES).fetchall()
+        assert [epoch for epoch, *_ in epochs] == [1, 2, 3]
+        assert all(last_s < first_s for (_, _, last_s, *_), (_, first_s, *_) in pairwise(epochs))
+        assert connection.execute("SELECT epoch FROM lease").fetchone() == (4,)
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+        assert_reconciled(connection)
