@@ -4,10 +4,12 @@
 freshness to the watchdog, so that a dead market actor cannot blind it.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from actors import addresses
 from actors.addresses import Account
+from actors.book_check import WORK, Answer, BookCheck, FetchBook, Verdict, verdict
 from core.errors import FuseboxError
 from core.market.book import LocalBook
 from core.market.events import BinanceEvent, Kline, MarketEvent, MarketResolved, PolymarketEvent
@@ -22,6 +24,7 @@ from core.messages import (
     MarketListed,
     ResolutionSeen,
     Tick,
+    Touch,
     ViewsRequested,
 )
 from core.runtime.actor import Actor
@@ -35,6 +38,8 @@ PULSE_S = 0.5
 LINGER_S = 90
 """Seconds (at W = 900) for which a closed market's stream stays open to hear its resolution."""
 PUBLISH_EVERY_MS = 50
+LAG_PULSES = 20
+"""Pulses over which the smallest time from venue to receipt is told: ten seconds."""
 EPOCHS_PER_INCARNATION = 1_000_000
 """First continuity epoch of each incarnation: one that restarts is above whatever the one before published."""
 SEED_RETRY_S = 10.0
@@ -56,6 +61,8 @@ class _FeedActor(Actor):
         self._open: set[str] = set()
         self._reasons: dict[str, str] = {}
         self._data_ms: int | None = None
+        self._lag_ms: int | None = None
+        self._lags_ms: deque[int | None] = deque(maxlen=LAG_PULSES)
 
     def receive(self, message: object) -> None:
         """Handle stream items and timers; subclasses take the rest."""
@@ -110,6 +117,7 @@ class _FeedActor(Actor):
                 self._frames += 1
                 if key in self.current():
                     self._data_ms = received_ms
+                    self._note_lag(events, received_ms)
                 self.events(key, events, received_ms)
             case StreamOpened():
                 self._open.add(key)
@@ -129,6 +137,16 @@ class _FeedActor(Actor):
                     self._unknown.add(kind)
                     self._log(f"{self.context.address} skips events of an unknown type: {kind}")
 
+    def _note_lag(self, events: tuple[MarketEvent, ...], received_ms: int) -> None:
+        stamped_ms = events[-1].venue_ms if events else 0
+        if stamped_ms:
+            lag_ms = received_ms - stamped_ms
+            self._lag_ms = lag_ms if self._lag_ms is None else min(self._lag_ms, lag_ms)
+
+    def touch(self) -> Touch | None:
+        """Return what is bid in the market that is open now; None where that is no question."""
+        return None
+
     def _ended(self, key: str, error: BaseException | None) -> None:
         if error is not None:
             raise error
@@ -137,6 +155,8 @@ class _FeedActor(Actor):
 
     def _pulse(self) -> None:
         now_ms = self.context.clock.now_ms()
+        self._lags_ms.append(self._lag_ms)
+        self._lag_ms = None
         self.context.tell(
             addresses.WATCHDOG,
             FeedPulse(
@@ -149,6 +169,8 @@ class _FeedActor(Actor):
                 bad_frames=self._bad_frames,
                 reconnects=self._reconnects,
                 detail=self.detail,
+                lag_ms=min((lag_ms for lag_ms in self._lags_ms if lag_ms is not None), default=None),
+                touch=self.touch(),
             ),
         )
         self.context.timer("pulse", PULSE_S, Tick("pulse"))
@@ -167,8 +189,10 @@ class BookFeedActor(_FeedActor):
         make_book: Callable[[Market, int], LocalBook],
         log: Callable[[str], None],
         beside: Account | None = None,
+        check: tuple[FetchBook, float] | None = None,
     ) -> None:
         super().__init__(context, asset, log)
+        self._check = None if check is None else BookCheck(context, *check)
         paper = () if beside is None else (beside.executor, beside.portfolio)
         self._open_stream = open_stream
         self._make_book = make_book
@@ -176,6 +200,7 @@ class BookFeedActor(_FeedActor):
         self._markets: dict[str, Market] = {}
         self._published: dict[str, BookView] = {}
         self._current: str | None = None
+        self._unasked = False
         self._readers: tuple[Address, ...] = (
             addresses.EXECUTOR, addresses.PORTFOLIO, addresses.market(asset), *paper
         )  # fmt: skip
@@ -193,6 +218,14 @@ class BookFeedActor(_FeedActor):
             case ViewsRequested(reply_to=reader):
                 for view in self._published.values():
                     self.context.tell(reader, BookPublished(view))
+            case WorkDone(value=Answer() as answer):
+                self._compare(answer)
+            case WorkFailed(key=key, error=FuseboxError() as error) if key == WORK:
+                if not self._unasked:
+                    self._log(f"{self.context.address} is quiet and the venue's book cannot be had: {error}")
+                self._unasked = True
+            case WorkFailed(error=error):
+                raise error
             case Tick(name=name) if name.startswith("open "):
                 self._turn_to(name.removeprefix("open "))
             case Tick(name=name) if name.startswith("close "):
@@ -222,6 +255,38 @@ class BookFeedActor(_FeedActor):
             elif isinstance(event, PolymarketEvent):
                 book.apply(event, received_ms)
         self._publish(key, book.view())
+
+    def touch(self) -> Touch | None:
+        """Return what is bid in the market that is open now; None while its book is not known."""
+        view = self._published.get(self._current or "")
+        return None if view is None else Touch(view.condition_id, view.up.best_bid, view.down.best_bid)
+
+    def _pulse(self) -> None:
+        """Have a quiet book compared with the venue's, beside the pulse."""
+        market = self._markets.get(self._current or "")
+        if self._check is not None and market is not None and self.connected and self._data_ms is not None:
+            self._check.look(market, (self.context.clock.now_ms() - self._data_ms) / 1000)
+        super()._pulse()
+
+    def _compare(self, answer: Answer) -> None:
+        """Take the venue's book: an equal one is known to be right again, after another one the socket is replaced."""
+        key, now_ms = answer.condition_id, self.context.clock.now_ms()
+        book, market = self._books.get(key), self._markets.get(key)
+        if book is None or market is None or key != self._current:
+            return
+        self._unasked = False
+        found = verdict(answer, book.view())
+        if found is Verdict.OVERTAKEN:
+            return
+        for snapshot in (answer.up, answer.down):
+            book.apply(snapshot, now_ms)
+        self._data_ms = now_ms
+        self._publish(key, book.view())
+        if found is Verdict.DIFFERENT:
+            self._log(f"{self.context.address} was quiet and its book is not the venue's: the socket is replaced")
+            self._open.discard(key)
+            self._reasons[key] = "its book was not the venue's"
+            self.context.open_stream(key, self._open_stream(market))
 
     def _listed(self, market: Market) -> None:
         key, window, now_ms = market.condition_id, market.window, self.context.clock.now_ms()

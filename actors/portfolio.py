@@ -410,6 +410,7 @@ class PortfolioActor(Actor):
             others=tuple(held[1:]),
             realised_usd=state.realised(condition_id),
             forced=state.is_forced(condition_id),
+            market=state.markets.get(condition_id),
         )
         self.context.tell(addresses.market(asset), view)
         self.context.tell(addresses.WATCHDOG, view)

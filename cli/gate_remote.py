@@ -67,7 +67,7 @@ def flatten(asset: str = "", timeout_s: float = ANSWER_S, *, as_json: bool = Fal
 
     def change(state: GateState) -> GateState:
         if scope:
-            from config.settings import KNOWN_ASSETS
+            from config.limits import KNOWN_ASSETS
 
             if scope not in KNOWN_ASSETS:
                 raise RejectedError(f"there is no asset {scope!r}: choose from {', '.join(KNOWN_ASSETS)}")

@@ -14,11 +14,14 @@ from core.market.market import Market
 from core.runtime.stream import Stream
 from venues.binance.rest import BinanceRest
 from venues.binance.stream import binance_streams, symbol_of
+from venues.polymarket.clob import Clob
 from venues.polymarket.gamma import Gamma
 from venues.polymarket.prices import prices_stream
 from venues.polymarket.stream import market_stream
 
 CANDLES = 60
+BOOK_WITHIN_S = 2.0
+"""A book that is asked for because ours is quiet: a late answer says nothing of now."""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -34,9 +37,11 @@ def live_venues(
     """Return access to the venues at `endpoints`; `routed` where Binance splits its streams over two paths."""
     rest = BinanceRest(endpoints.binance_rest, now_ms)
     gamma = Gamma(endpoints.gamma)
+    clob = Clob(endpoints.clob, timeout_s=BOOK_WITHIN_S)
 
     def close() -> None:
         rest.close()
+        clob.close()
         gamma.close()
 
     def flow_streams(asset: str) -> tuple[Stream, ...]:
@@ -56,6 +61,7 @@ def live_venues(
         flow_streams=flow_streams,
         candles=candles,
         calendar=gamma,
+        book=lambda market: (clob.book(market.up_token), clob.book(market.down_token)),
         prices=lambda: prices_stream(endpoints.price_ws, assets, now_ms),
         close=close,
     )

@@ -10,7 +10,7 @@ from loguru import logger
 
 from actors import addresses
 from actors.portfolio_state import PortfolioState
-from actors.watchdog import RETIRED, STARTING
+from actors.watchdog import STARTING
 from cli.control import Handler
 from cli.status_report import Process, Status, status_of
 from cli.wiring import Rules, Services, Venues, asset_specs, discovery_of, watchdog_of
@@ -23,6 +23,7 @@ from core.runtime.cell import Cell
 from core.runtime.context import Context
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.runtime.threaded import ThreadedRuntime
+from core.trading.forced_exits import RETIRED
 from core.trading.gate import GateLevel
 from core.trading.lasting_holds import LASTING
 from storage.pool import Connection

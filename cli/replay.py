@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
@@ -160,7 +161,7 @@ def _rules(recording: Recording, window_s: int, size_usd: float, *, sample: bool
             sample_actions=sample,
             limits=limits,
         ),
-        watchdog=WatchdogLimits(book_stale_s=BOOK_STALE_S * scale, flow_stale_s=5.0 if has_flow else None),
+        watchdog=WatchdogLimits(FeedLimits(BOOK_STALE_S * scale, 5.0 if has_flow else None)),
         paper_latency_ms=PAPER_LATENCY_MS,
         paper_book_age_ms=round(BOOK_STALE_S * 1000),
     )

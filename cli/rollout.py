@@ -10,6 +10,7 @@ from actors import addresses
 from actors.collector import CollectorActor
 from actors.execution import ExecutionClient
 from actors.execution_passive import PassivePaperClient
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules, Policy
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
@@ -24,6 +25,7 @@ from core.runtime.context import Context
 from core.runtime.message import Envelope
 from core.runtime.stepped import SteppedRuntime
 from core.runtime.supervision import DeadLetter, SystemEvent
+from core.trading.forced_exits import ForcedExitRules
 from core.trading.limits import OpenLimits
 from core.trading.money import MICRO
 from venues.paper.broker import VENUE
@@ -174,7 +176,9 @@ def rules_of(stage: Stage, terms: Terms) -> Rules:
             sample_actions=terms.sample,
             limits=limits,
         ),
-        watchdog=WatchdogLimits(book_stale_s=stale_s, flow_stale_s=flow_stale_s, exit_before_s=terms.exit_before_s),
+        watchdog=WatchdogLimits(
+            FeedLimits(stale_s, flow_stale_s), ForcedExitRules(exit_before_s=terms.exit_before_s, max_age_s=None)
+        ),
         paper_latency_ms=terms.latency_ms,
         paper_book_age_ms=PAPER_BOOK_AGE_MS,
     )

@@ -1,12 +1,14 @@
 """What the settings of a run come to: the rules that its actors are handed."""
 
 from actors.addresses import paper_beside
+from actors.feed_watch import FeedLimits
 from actors.kill_switch import Trips
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from cli.wiring import Beside, Rules
 from config.settings import Settings
+from core.trading.forced_exits import ForcedExitRules
 from core.trading.limits import OpenLimits
 from core.trading.losses import LossLimits
 from core.trading.money import micros
@@ -30,7 +32,6 @@ def grid_phases(assets: tuple[str, ...], grid_ms: int) -> dict[str, int]:
 def rules_of(settings: Settings, session: Session, beside: Session | None, starting_cash_usd: int) -> Rules:
     """Return the rules of a session that starts with `starting_cash_usd` (1e-6), with a paper one beside it or none."""
     stale_s = settings.book_stale_after_s
-    exit_s = settings.exit_seconds_before_close
     limits = OpenLimits(
         min_left_s=settings.min_seconds_left_to_open,
         max_book_age_s=stale_s / settings.scale,
@@ -61,10 +62,7 @@ def rules_of(settings: Settings, session: Session, beside: Session | None, start
             phases_ms=grid_phases(settings.assets, settings.decision_grid_ms),
         ),
         watchdog=WatchdogLimits(
-            book_stale_s=stale_s,
-            flow_stale_s=settings.flow_stale_after_s,
-            exit_before_s=exit_s or None,
-            hold_to_settlement=settings.hold_to_settlement,
+            FeedLimits(stale_s, settings.flow_stale_after_s, settings.max_clock_skew_ms), exit_rules_of(settings)
         ),
         paper_latency_ms=settings.paper_latency_ms,
         paper_book_age_ms=round(stale_s / settings.scale * 1000),
@@ -83,6 +81,19 @@ def order_limits_of(settings: Settings) -> OrderLimits:
         positions=settings.max_positions,
         per_minute=settings.max_orders_per_minute,
         slippage=micros(settings.max_slippage_usd),
+    )
+
+
+def exit_rules_of(settings: Settings) -> ForcedExitRules:
+    """Return when a position is sold whatever the policy says."""
+    profit, loss = settings.take_profit_percent, settings.stop_loss_percent
+    return ForcedExitRules(
+        exit_before_s=settings.exit_seconds_before_close or None,
+        max_age_s=settings.max_position_age_s or None,
+        stale_book_s=settings.book_exit_after_s,
+        take_profit=None if profit is None else profit / 100,
+        stop_loss=None if loss is None else loss / 100,
+        hold_to_settlement=settings.hold_to_settlement,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from actors import addresses
 from actors.addresses import Account
+from actors.book_check import FetchBook
 from actors.calendar import Calendar
 from actors.db_writer import DbWriterActor
 from actors.discovery import DiscoveryActor
@@ -47,6 +48,8 @@ class Venues(msgspec.Struct, frozen=True):
     candles: Callable[[str], tuple[Kline, ...]] | None
     calendar: Calendar
     prices: Callable[[], Stream] | None
+    book: FetchBook | None = None
+    """Asks the venue for a book that has been quiet for too long; None: it is stale then."""
     close: Callable[[], None] = lambda: None
     """Lets go of pooled connections, once no worker uses them any more."""
 
@@ -224,10 +227,13 @@ def discovery_of(
 def asset_specs(asset: str, rules: Rules, venues: Venues, services: Services) -> list[Spec]:
     """Return the actors of one asset in start order: both feeds, then the one that decides."""
     candles, beside = venues.candles, rules.account_beside
+    check = None if venues.book is None else (venues.book, rules.watchdog.feeds.book_stale_s)
     return [
         Spec(
             addresses.book_feed(asset),
-            lambda context: BookFeedActor(context, asset, venues.book_stream, venues.make_book, services.log, beside),
+            lambda context: BookFeedActor(
+                context, asset, venues.book_stream, venues.make_book, services.log, beside, check
+            ),
             asset,
         ),
         Spec(

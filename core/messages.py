@@ -5,6 +5,7 @@ Money, prices and shares are integers of 1e-6; times unix milliseconds.
 
 from collections.abc import Hashable
 
+import msgspec
 import numpy as np
 
 from core.alerts.milestones import Standing
@@ -41,8 +42,19 @@ class FlowPublished(Latest, frozen=True):
         return self.view.asset
 
 
+class Touch(msgspec.Struct, frozen=True):
+    """What is bid for the two tokens of a market, 1e-6; None where nobody bids."""
+
+    condition_id: str
+    up_bid: int | None
+    down_bid: int | None
+
+
 class FeedPulse(Latest, frozen=True):
-    """How fresh one feed is: told to the watchdog on every grid step, data or not."""
+    """How fresh one feed is: told to the watchdog on every grid step, data or not.
+
+    `lag_ms` is the smallest time from the venue's stamp to receipt in the last ten seconds, None without any.
+    """
 
     feed: str
     asset: str
@@ -53,6 +65,8 @@ class FeedPulse(Latest, frozen=True):
     bad_frames: int
     reconnects: int
     detail: str
+    lag_ms: int | None = None
+    touch: Touch | None = None
 
     def conflation_key(self) -> Hashable:
         """One unread pulse per feed."""
@@ -64,7 +78,7 @@ class PositionPublished(Latest, frozen=True):
 
     Carries the position itself so that its reader can mark it; None when flat. `others` are what else is held there
     (late fills may leave both sides), `realised_usd` what earlier round trips in it came to (1e-6 dollars), `forced`
-    whether a forced exit is under way.
+    whether a forced exit is under way, `market` None once nothing is held or ordered there.
     """
 
     asset: str
@@ -75,6 +89,7 @@ class PositionPublished(Latest, frozen=True):
     others: tuple[Position, ...] = ()
     realised_usd: int = 0
     forced: bool = False
+    market: Market | None = None
 
     @property
     def side(self) -> Side | None:

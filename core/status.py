@@ -62,6 +62,9 @@ class PortfolioStatus(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     unknown: tuple["UnknownOrder", ...] = ()
     held: tuple["HeldToSettlement", ...] = ()
+    limits: tuple["LimitStatus", ...] = ()
+    weights: dict[str, float] = {}
+    """Part of the trade size for each asset, where results decide about it."""
 
 
 class UnknownOrder(msgspec.Struct, frozen=True):
@@ -96,8 +99,30 @@ class VenueStatus(msgspec.Struct, frozen=True):
     user_channel: bool = False
 
 
+class LimitStatus(msgspec.Struct, frozen=True):
+    """One limit and how much of it is used, in `unit` (USD: 1e-6 dollars); None where it is off, or nothing counts yet.
+
+    `scope` is an asset, or empty for all; `trips` where reaching it shuts the gate until `resume`.
+    """
+
+    name: str
+    scope: str
+    unit: str
+    limit: int | None
+    used: int | None
+    trips: bool = False
+    note: str = ""
+
+
+class WatchdogStatus(msgspec.Struct, frozen=True):
+    """When the watchdog looked last (monotonic milliseconds), and the limits that it keeps."""
+
+    checked_ms: float
+    limits: tuple[LimitStatus, ...] = ()
+
+
 class FeedStatus(msgspec.Struct, frozen=True):
-    """One feed's freshness."""
+    """One feed's freshness; `health` is healthy, degraded or critical."""
 
     feed: str
     connected: bool
@@ -107,6 +132,7 @@ class FeedStatus(msgspec.Struct, frozen=True):
     bad_frames: int
     reconnects: int
     detail: str
+    health: str = "healthy"
 
 
 class LearnerStatus(msgspec.Struct, frozen=True):

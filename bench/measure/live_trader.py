@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from eth_account import Account
 
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules, Policy
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
@@ -156,7 +157,7 @@ def _rules(settings: Settings, live: Live, session_id: int) -> Rules:
             sample_actions=True,
             phases_ms=grid_phases(settings.assets, settings.decision_grid_ms),
         ),
-        watchdog=WatchdogLimits(book_stale_s=stale_s, flow_stale_s=settings.flow_stale_after_s),
+        watchdog=WatchdogLimits(FeedLimits(book_stale_s=stale_s, flow_stale_s=settings.flow_stale_after_s)),
         paper_latency_ms=settings.paper_latency_ms,
         paper_book_age_ms=round(age_s * 1000),
     )

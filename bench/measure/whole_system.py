@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules, Policy
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
@@ -66,7 +67,7 @@ def assemble_calm(
             trade_size_usd=100 * MICRO, slippage_ticks=2, order_type="FAK", limits=OpenLimits(max_book_age_s=STALE_S)
         ),
         market=market,
-        watchdog=WatchdogLimits(book_stale_s=STALE_S, flow_stale_s=STALE_S),
+        watchdog=WatchdogLimits(FeedLimits(book_stale_s=STALE_S, flow_stale_s=STALE_S)),
         paper_latency_ms=50,
         paper_book_age_ms=round(STALE_S * 1000),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from actors import addresses
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules
 from actors.notifier import Post
 from actors.portfolio import Sizing
@@ -29,6 +30,7 @@ from core.runtime.context import Context
 from core.runtime.faults import SkewedClock
 from core.runtime.message import Envelope
 from core.runtime.supervision import DeadLetter, SystemEvent
+from core.trading.forced_exits import ForcedExitRules
 from core.trading.limits import OpenLimits
 
 SETTLE_STEP_MS = 5_000
@@ -250,7 +252,9 @@ def _rules(scenario: Scenario) -> Rules:
             flow_stale_s=3.0,
             sample_actions=scenario.policy == "random",
         ),
-        watchdog=WatchdogLimits(book_stale_s=BOOK_STALE_S, flow_stale_s=3.0, hold_to_settlement=scenario.held),
+        watchdog=WatchdogLimits(
+            FeedLimits(book_stale_s=BOOK_STALE_S, flow_stale_s=3.0), ForcedExitRules(hold_to_settlement=scenario.held)
+        ),
         paper_latency_ms=50,
         paper_book_age_ms=round(stale_scaled_s * 1000),
     )

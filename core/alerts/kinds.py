@@ -35,6 +35,7 @@ _REPEATING = Kind(Importance.NOTABLE, alike=True)
 START, RECOVERY, STOP, GAVE_UP = "start", "recovery", "stop", "gave up"
 TRADE_OPENED, TRADE_CLOSED, FORCED_EXIT, HELD = "trade opened", "trade closed", "forced exit", "held to settlement"
 KILL_SWITCH, GATE = "kill switch", "gate"
+SETTLEMENT_OVERDUE = "settlement overdue"
 FEED_OUTAGE, FEED_RECOVERED = "feed outage", "feed recovered"
 RECORDER_OUTAGE, RECORDER_RECOVERED = "recorder outage", "recorder recovered"
 DAILY_SUMMARY, MILESTONE = "daily summary", "milestone"
@@ -68,6 +69,7 @@ KINDS = {
     "not recorded": _URGENT,
     "reconciliation": _URGENT,
     "winner contradicted": _URGENT,
+    SETTLEMENT_OVERDUE: _URGENT,
     "learner": _REPEATING,
     DAILY_SUMMARY: _NOTABLE,
     MILESTONE: _NOTABLE,

@@ -18,11 +18,11 @@ from core.market.market import FeeSchedule, Market, Side
 from core.market.views import BookView, TokenBook
 from core.market.window import Window
 from core.messages import (
+    AssetAdded,
     BookPublished,
     FeedPulse,
     ForcedExit,
     IntentProposed,
-    MarketListed,
     OrderReported,
     OrderRequested,
     RecorderPulse,
@@ -263,7 +263,7 @@ class World:
 
     def poison(self, address: Address) -> None:
         """Send what no handler can bear."""
-        bad = MarketListed(None) if address == addresses.WATCHDOG else Tick(None)  # type: ignore[arg-type]
+        bad = AssetAdded([]) if address == addresses.WATCHDOG else Tick(None)  # type: ignore[arg-type]
         self.runtime.tell(address, bad)
 
     def crash(self, address: Address) -> None:

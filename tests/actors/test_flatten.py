@@ -5,7 +5,8 @@ from typing import TypeVar
 from msgspec import structs
 
 from actors import addresses
-from core.messages import CancelRequested, ForcedExit, MarketListed
+from core.messages import CancelRequested, ForcedExit
+from core.trading.forced_exits import ForcedExitRules
 from core.trading.gate import GateLevel
 from core.trading.lasting_holds import flattened, halted, resumed
 from tests.actors.builders import World
@@ -75,14 +76,13 @@ def test_an_exit_that_finds_no_buyer_is_asked_for_until_it_does_by_a_watchdog_th
 
     world.crash(addresses.WATCHDOG)
     run_fresh(world, 1)
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(MARKET))
     world.quote(MARKET)
-    run_fresh(world, 3)
+    run_fresh(world, 6)  # what rests is taken back first
     assert world.shares(MARKET) == 0
 
 
 def test_flatten_counts_for_what_is_held_to_settlement_otherwise() -> None:
-    held = structs.replace(LIMITS, hold_to_settlement=("BTC",))
+    held = structs.replace(LIMITS, exits=ForcedExitRules(hold_to_settlement=("BTC",)))
     world = holding(limits=held)
     flatten(world)
     run_fresh(world, 3)
@@ -93,7 +93,6 @@ def test_flatten_counts_for_what_is_held_to_settlement_otherwise() -> None:
 
 def test_what_rests_is_taken_back_when_the_gate_closes_though_no_book_comes() -> None:
     world = World(limits=LIMITS, order_type="GTC")
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(MARKET))
     run_fresh(world, 1)
     world.quote(MARKET, asks=levels(("0.51", 1)))
     world.propose(MARKET)

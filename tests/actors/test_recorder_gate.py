@@ -3,13 +3,14 @@
 import pytest
 
 from actors import addresses
+from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogLimits
 from core.messages import RecorderPulse
 from core.trading.gate import GateLevel
 from tests.actors.builders import World
 from tests.actors.test_watchdog import reasons, run_fresh
 
-LIMITS = WatchdogLimits(book_stale_s=2.0, flow_stale_s=1.5)
+LIMITS = WatchdogLimits(FeedLimits(book_stale_s=2.0, flow_stale_s=1.5))
 NO_ROOM = "journal: cannot write: No space left on device"
 
 

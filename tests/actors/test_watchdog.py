@@ -5,19 +5,21 @@ from collections.abc import Iterable
 import pytest
 
 from actors import addresses
+from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogLimits
 from core.market.market import Market
-from core.messages import AssetRetiring, CalendarRequested, ForcedExit, MarketListed, OrderRequested
+from core.messages import AssetRetiring, ForcedExit, OrderRequested
 from core.records import HealthEventRecord, OrderRecord
 from core.runtime.address import Address
+from core.trading.forced_exits import ForcedExitRules
 from core.trading.gate import GateLevel
 from core.trading.money import MICRO
 from core.trading.orders import OrderType
 from tests.actors.builders import World, a_market
-from tests.trading.builders import OPENS_S, levels
+from tests.trading.builders import levels
 
 BOOKS, FLOW = addresses.book_feed("BTC"), addresses.flow_feed("BTC")
-LIMITS = WatchdogLimits(book_stale_s=2.0, flow_stale_s=1.5)
+LIMITS = WatchdogLimits(FeedLimits(book_stale_s=2.0, flow_stale_s=1.5))
 MARKET = a_market()
 
 
@@ -39,7 +41,6 @@ def holding(
 ) -> World:
     """Return a world with all feeds fresh and a position in `market`."""
     world = World(limits=limits, assets=assets, order_type=order_type)
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(market))
     run_fresh(world, 1, assets)
     world.opened(market)
     return world
@@ -90,7 +91,7 @@ def test_a_stale_feed_holds_its_asset_alone_and_fresh_data_lifts_it(feed: Addres
 
     run_fresh(world, 1, ("BTC", "ETH"))
     assert world.runtime.gate.level("BTC") is GateLevel.OPEN
-    assert notes(world) == [(feed.name, "stale"), (feed.name, "recovered")]
+    assert notes(world) == [(feed.name, "critical"), (feed.name, "recovered")]
 
 
 def test_data_grows_old_between_two_pulses() -> None:
@@ -116,7 +117,7 @@ def test_a_disconnected_feed_is_stale_whatever_its_age() -> None:
 
 
 def test_a_feed_actor_that_died_is_stale_even_where_data_may_be_old() -> None:
-    world = World(limits=WatchdogLimits(book_stale_s=60.0, flow_stale_s=60.0))
+    world = World(limits=WatchdogLimits(FeedLimits(book_stale_s=60.0, flow_stale_s=60.0)))
     run_fresh(world, 1)
     for _ in range(8):
         world.pulse(FLOW, "BTC")
@@ -222,7 +223,7 @@ def test_nothing_is_asked_for_after_the_close() -> None:
 
 
 def test_assets_held_to_settlement_keep_what_they_hold() -> None:
-    world = holding(limits=WatchdogLimits(2.0, 1.5, hold_to_settlement=("BTC",)))
+    world = holding(limits=WatchdogLimits(FeedLimits(2.0, 1.5), ForcedExitRules(hold_to_settlement=("BTC",))))
     run_fresh(world, MARKET.window.closes_at_s + 1 - world.now_ms / 1000)
     assert exits(world) == []
     world.win(MARKET, "UP")
@@ -234,7 +235,7 @@ def test_assets_held_to_settlement_keep_what_they_hold() -> None:
 
 @pytest.mark.parametrize("hold", [(), ("BTC",)])
 def test_a_retired_asset_exits_and_opens_no_more(hold: tuple[str, ...]) -> None:
-    world = holding(limits=WatchdogLimits(2.0, 1.5, hold_to_settlement=hold))
+    world = holding(limits=WatchdogLimits(FeedLimits(2.0, 1.5), ForcedExitRules(hold_to_settlement=hold)))
     world.runtime.tell(addresses.WATCHDOG, AssetRetiring("BTC", "market.BTC: too many crashes"))
     run_fresh(world, 2)
     assert world.shares(MARKET) == 0
@@ -252,10 +253,8 @@ def test_a_retired_asset_still_exits_when_the_watchdog_itself_had_to_restart() -
     run_fresh(world, 3)
     world.crash(addresses.WATCHDOG)
     run_fresh(world, 1)
-    assert [wish.asset for wish in world.told(addresses.DISCOVERY, CalendarRequested)] == ["BTC", "BTC"]
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(MARKET))
     world.quote(MARKET)
-    run_fresh(world, 3)
+    run_fresh(world, 6)  # what rests is taken back first
 
     assert world.shares(MARKET) == 0
 
@@ -264,7 +263,6 @@ def test_a_restarted_watchdog_learns_what_is_held() -> None:
     world = holding()
     world.crash(addresses.WATCHDOG)
     run_fresh(world, 1)
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(MARKET))
     run_fresh(world, MARKET.window.closes_at_s - 118 - world.now_ms / 1000)
 
     assert world.shares(MARKET) == 0
@@ -273,8 +271,6 @@ def test_a_restarted_watchdog_learns_what_is_held() -> None:
 
 def test_a_stale_feed_stops_openings_but_not_exits() -> None:
     world = holding()
-    other = a_market(opens_s=OPENS_S + 900)
-    world.runtime.tell(addresses.WATCHDOG, MarketListed(other))
     world.pulse(FLOW, "BTC", age_s=9.0)
     world.run_s(0.5)
     assert world.runtime.gate.level("BTC") is GateLevel.REDUCE_ONLY

@@ -11,6 +11,7 @@ import pytest
 
 from actors import addresses
 from actors.db_writer import DbWriterActor
+from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogLimits
 from core.errors import RejectedError, TransientError
 from core.messages import Alert, Persist, RecorderPulse
@@ -258,7 +259,7 @@ def test_an_outage_while_nothing_is_to_be_written_is_told_within_a_second(
     database.away = True
     stage.run(1.0)
 
-    limit_s = WatchdogLimits(1.0, 1.0).recorder_lag_s
+    limit_s = WatchdogLimits(FeedLimits(1.0, 1.0)).recorder_lag_s
     heard = zip(
         stage.told_at(addresses.WATCHDOG, RecorderPulse), stage.told(addresses.WATCHDOG, RecorderPulse), strict=True
     )
@@ -278,7 +279,7 @@ def test_a_database_that_hangs_while_nothing_is_to_be_written_is_told_within_a_s
     stage.play(addresses.DB_WRITER, lambda context: DbWriterActor(context, database.write, stage.said.append, journal))
     stage.run(1.0)
 
-    assert stage.told(addresses.WATCHDOG, RecorderPulse)[-1].lag_s > WatchdogLimits(1.0, 1.0).recorder_lag_s
+    assert stage.told(addresses.WATCHDOG, RecorderPulse)[-1].lag_s > WatchdogLimits(FeedLimits(1.0, 1.0)).recorder_lag_s
     assert stage.told(addresses.WATCHDOG, RecorderPulse)[-1].journal_error == "it does not answer"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from actors import addresses
 from actors.exits import HELD as HELD_ROW
+from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogLimits
 from cli.observing import Observer
 from core.alerts.kinds import HELD, KILL_SWITCH
@@ -82,7 +83,7 @@ def test_a_crash_of_the_portfolio_tells_no_trade_again() -> None:
 
 
 def test_an_outage_of_a_feed_is_told_once_and_so_is_its_end() -> None:
-    world = World(limits=WatchdogLimits(book_stale_s=2.0, flow_stale_s=1.5))
+    world = World(limits=WatchdogLimits(FeedLimits(book_stale_s=2.0, flow_stale_s=1.5)))
     run_fresh(world, 1)
     assert alerts(world) == []
     for _ in range(6):
@@ -90,7 +91,8 @@ def test_an_outage_of_a_feed_is_told_once_and_so_is_its_end() -> None:
         world.pulse(addresses.flow_feed("BTC"), "BTC", connected=False)
         world.runtime.tell(addresses.WATCHDOG, RecorderPulse(0.0, 0, None))
         world.run_s(0.5)
-    assert [(alert.kind, alert.text) for alert in alerts(world)] == [("feed outage", "feed.binance BTC stale: refused")]
+    told = [(alert.kind, alert.text) for alert in alerts(world)]
+    assert told == [("feed outage", "feed.binance BTC critical: refused")]
     run_fresh(world, 1)
 
     assert [alert.kind for alert in alerts(world)] == ["feed outage", "feed recovered"]
@@ -98,7 +100,7 @@ def test_an_outage_of_a_feed_is_told_once_and_so_is_its_end() -> None:
 
 @pytest.mark.parametrize("pulse", [RecorderPulse(1.2, 0, None), RecorderPulse(0.0, 0, None, "no space left")])
 def test_a_recorder_that_does_not_record_is_told_once_and_so_is_its_end(pulse: RecorderPulse) -> None:
-    world = World(limits=WatchdogLimits(book_stale_s=2.0, flow_stale_s=1.5))
+    world = World(limits=WatchdogLimits(FeedLimits(book_stale_s=2.0, flow_stale_s=1.5)))
     run_fresh(world, 1)
     for _ in range(3):
         world.runtime.tell(addresses.WATCHDOG, pulse)

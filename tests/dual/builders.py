@@ -8,6 +8,7 @@ from actors import addresses
 from actors.addresses import paper_beside
 from actors.execution import ExecutionClient, Working
 from actors.execution_paper import PaperExecutionClient
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.portfolio_state import PortfolioState
@@ -111,7 +112,7 @@ RULES = Rules(
     starting_cash_usd=START_USD,
     sizing=Sizing(50 * MICRO, 2, "FAK", OpenLimits()),
     market=MarketRules(grid_ms=500, book_stale_s=5.0, flow_stale_s=None, sample_actions=False),
-    watchdog=WatchdogLimits(book_stale_s=5.0, flow_stale_s=None),
+    watchdog=WatchdogLimits(FeedLimits(book_stale_s=5.0, flow_stale_s=None)),
     paper_latency_ms=50,
     paper_book_age_ms=30_000,
     beside=Beside(paper_beside(PAPER), START_USD),

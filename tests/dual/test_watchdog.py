@@ -4,8 +4,9 @@ import pytest
 
 from actors import addresses
 from actors.addresses import paper_beside
+from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogActor, WatchdogLimits
-from core.messages import AssetRetiring, CancelRequested, ForcedExit, MarketListed, PositionPublished, PositionRequested
+from core.messages import AssetRetiring, CancelRequested, ForcedExit, PositionPublished, PositionRequested
 from core.runtime.address import Address
 from core.trading.gate import GateLevel
 from core.trading.money import MICRO
@@ -22,12 +23,11 @@ def stage() -> Stage:
     """The watchdog among listeners, with a market that has just opened."""
     stage = Stage(OPENS_MS)
     stage.listen(LIVE, PAPER, *EXECUTORS, addresses.DISCOVERY, addresses.DB_WRITER, addresses.NOTIFIER)
-    limits = WatchdogLimits(book_stale_s=5.0, flow_stale_s=None)
+    limits = WatchdogLimits(FeedLimits(book_stale_s=5.0, flow_stale_s=None))
     stage.play(
         addresses.WATCHDOG,
         lambda context: WatchdogActor(context, ("BTC",), 1, limits, stage.said.append, paper_beside(2)),
     )
-    stage.tell(addresses.WATCHDOG, MarketListed(NOW))
     return stage
 
 
@@ -35,7 +35,7 @@ def says(stage: Stage, portfolio: Address, shares: int, *, busy: bool = False) -
     position = Position(1, "BTC", NOW.condition_id, "UP", "i", OPENS_MS, OPENS_MS, shares * MICRO, MICRO)
     stage.tell(
         addresses.WATCHDOG,
-        PositionPublished("BTC", NOW.condition_id, position if shares else None, busy, portfolio),
+        PositionPublished("BTC", NOW.condition_id, position if shares else None, busy, portfolio, market=NOW),
     )
 
 

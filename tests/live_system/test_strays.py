@@ -14,7 +14,7 @@ from py_clob_client_v2.client import ClobClient
 
 from bench.measure.live_wallet import private_key
 from cli.exchange import Endpoints, Exchange
-from config.settings import KNOWN_ASSETS
+from config.limits import KNOWN_ASSETS
 from tests.live_system.conftest import WALLET, WINDOW_S
 from tests.live_system.ledgers import assert_the_same_at_rest
 from tests.system.process import Supervisor

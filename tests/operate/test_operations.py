@@ -10,6 +10,7 @@ import pytest
 from actors import addresses
 from actors.addresses import paper_beside
 from actors.discovery import DiscoveryActor
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.portfolio_state import PortfolioState
@@ -102,7 +103,7 @@ RULES = Rules(
     starting_cash_usd=10_000_000_000,
     sizing=Sizing(100_000_000, 2, "FAK", OpenLimits()),
     market=MarketRules(500, 2.0, 2.0, sample_actions=True),
-    watchdog=WatchdogLimits(2.0, 2.0),
+    watchdog=WatchdogLimits(FeedLimits(2.0, 2.0)),
     paper_latency_ms=50,
     paper_book_age_ms=30_000,
 )

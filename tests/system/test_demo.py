@@ -93,7 +93,7 @@ def test_a_killed_exchange_closes_the_gate_and_trading_resumes_by_itself(start: 
     supervisor.wait_for("OPEN", "FILLED", within_s=180)
     os.kill(pid, signal.SIGSTOP)  # first it freezes: sockets stay open and say nothing
     try:
-        supervisor.wait_for("feed.polymarket BTC", "stale", within_s=30)
+        supervisor.wait_for("feed.polymarket BTC", "critical", within_s=30)
     finally:
         os.kill(pid, signal.SIGKILL)
     supervisor.wait_for("the embedded exchange ended (code -9); starting it again")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from actors import addresses
+from actors.feed_watch import FeedLimits
 from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.portfolio_state import PortfolioState
@@ -76,7 +77,7 @@ def system(tmp_path: Path) -> Iterator[ThreadedRuntime]:
         starting_cash_usd=STARTING_CASH_USD,
         sizing=Sizing(100_000_000, 2, "FAK", OpenLimits(max_book_age_s=30.0)),
         market=MarketRules(500, 2.0, 2.0, sample_actions=True),
-        watchdog=WatchdogLimits(2.0, 2.0),
+        watchdog=WatchdogLimits(FeedLimits(2.0, 2.0)),
         paper_latency_ms=50,
         paper_book_age_ms=30_000,
     )
