@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 from bench.instances import EPOCH_TIMES
 from storage.embedded import EmbeddedServer
 from storage.migrate import MIGRATIONS
-from tests.deployment.host import Host
+from tests.deployment.host import PATH, Host, Instance
 from tests.system.test_demo import assert_reconciled
 
 PASSWORD = "a password of this test"  # noqa: S105
@@ -61,6 +62,42 @@ def trade_count(connection: psycopg.Connection) -> int:
     row = connection.execute("SELECT count(*) FROM trades").fetchone()
     assert row is not None
     return int(row[0])
+
+
+@pytest.fixture
+def visitor(port: int) -> Iterator[httpx.Client]:
+    """A browser elsewhere: an address that answers only where a server listens on every one of the host's."""
+    base = f"http://127.0.0.2:{port}"
+    with httpx.Client(base_url=base, headers={"origin": base}) as client:
+        yield client
+
+
+def test_the_web_process_serves_at_the_port_of_the_host_asks_for_a_password_and_stops_when_told(
+    host: Host, visitor: httpx.Client
+) -> None:
+    assert host.release().returncode == 0
+    web = host.start("web")
+    web.wait_for("the web page is at")
+
+    assert visitor.get("/healthz").status_code == 200
+    assert (visitor.get("/").status_code, visitor.get("/").headers["location"]) == (303, "/login")
+    assert visitor.get("/api/session").status_code == 401
+    assert visitor.post("/login", data={"password": PASSWORD}).status_code == 303
+    assert visitor.get("/api/session").json()["password"] is True
+    os.kill(web.pid, signal.SIGKILL)
+    again = host.restarted()
+    again.wait_for("the web page is at")
+    assert visitor.get("/healthz").status_code == 200
+    assert host.stop(again) == 0
+
+
+@pytest.mark.parametrize("kind", ["release", "worker", "web"])
+def test_without_a_database_of_the_host_nothing_starts_that_would_forget(tmp_path: Path, kind: str) -> None:
+    instance = Instance(kind, tmp_path, {"PATH": PATH})
+    assert instance.stopped_with() != 0
+    instance.kill()
+
+    assert "DATABASE_URL: attach a PostgreSQL first" in "\n".join(instance.lines)
 
 
 def test_a_deploy_a_rolling_redeploy_a_kill_and_an_interrupt_are_one_session_and_never_trade_twice(

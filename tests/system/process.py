@@ -36,10 +36,11 @@ class Supervisor:
         *arguments: str,
         environ: Mapping[str, str] | None = None,
         command: tuple[str, ...] = RUN,
+        cwd: Path = ROOT,
     ) -> None:
         self.process = subprocess.Popen(
             [*command, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env=environ_of(state_dir, environ or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
