@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from cli.exit_codes import EXIT_BAD_CONFIG
 from cli.status_view import console
 from config.load import Problem, checked
 from config.settings import PROJECT_ROOT, Settings
-from config.sources import Layers, layers
+from config.sources import VARIABLES, Layers, layers
 from core.errors import FatalError
 
 ROOM = 100
@@ -84,21 +85,27 @@ def given_layers(profile: str | None, mode: str | None) -> Layers:
 
 
 def usable(given: Layers) -> tuple[Settings, list[Problem]]:
-    """Return the settings with what cannot be used left out, and each reason why something was."""
-    settings, problems = checked(given)
-    if settings is not None:
-        return settings, problems
-    named = frozenset(problem.setting for problem in problems if problem.setting)
-    settings, more = checked(given.without(named))
-    if settings is not None:
-        return settings, problems
-    problems += [problem for problem in more if problem not in problems]
-    # Settings that contradict each other: which of them is meant is not for us to say.
-    of_profile = {name: each for name, each in given.given.items() if each.source.startswith("profile ")}
-    settings, _ = checked(Layers(of_profile))
-    if settings is None:
-        raise FatalError("the defaults contradict each other: reinstall this release")
-    return settings, problems
+    """Return the settings with what cannot be used left out, and each reason why something was.
+
+    Raises:
+        FatalError: the defaults cannot be used either.
+    """
+    problems: list[Problem] = []
+    while True:
+        settings, more = checked(given)
+        problems += [problem for problem in more if problem not in problems]
+        if settings is not None:
+            return settings, problems
+        blamed = frozenset(name for problem in more for name in _blamed(problem))
+        if not any(name in blamed and not each.of_profile for name, each in given.given.items()):
+            raise FatalError("\n".join(problem.line for problem in problems))
+        given = given.without(blamed)
+
+
+def _blamed(problem: Problem) -> set[str]:
+    """Return the settings that a problem is about; those that contradict each other are all named in its line."""
+    named = set(re.findall(r"\b[A-Z_]+\b", problem.line))
+    return {problem.setting} if problem.setting else {name for name, each in VARIABLES.items() if each in named}
 
 
 def _tell(problems: Sequence[Problem]) -> None:

@@ -105,6 +105,12 @@ class Commands(LazyGroup):
             "Saved states of actors and models: list, show, move, roll back.",
         ),
         LazyCommand(
+            "doctor",
+            "cli.doctor:doctor",
+            SETTING_UP,
+            "Check host, database, venues, keys, limits and all else a run depends on; say what to do about it.",
+        ),
+        LazyCommand(
             "config",
             "cli.config_commands:config",
             SETTING_UP,

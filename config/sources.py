@@ -25,6 +25,7 @@ class Given(msgspec.Struct, frozen=True):
     value: object
     source: str
     thing: str
+    of_profile: bool = False
 
 
 class Layers(msgspec.Struct, frozen=True):
@@ -34,8 +35,9 @@ class Layers(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
 
     def without(self, names: frozenset[str]) -> "Layers":
-        """Return the layers with some settings left to their defaults, and without what is no setting."""
-        return Layers({name: each for name, each in self.given.items() if name not in names})
+        """Return the layers with some settings left to profile and defaults, and without what is no setting."""
+        kept = {name: each for name, each in self.given.items() if name not in names and not each.of_profile}
+        return Layers(_profile(kept) | kept)
 
     def source(self, name: str) -> str:
         """Return which layer a setting's value is from."""
@@ -60,11 +62,15 @@ def layers(environ: Mapping[str, str], overrides: Mapping[str, object] | None, e
         if value is not None:
             option = OPTIONS.get(name, "--" + name.replace("_", "-"))
             above[name] = Given(value, f"option {option}", f"{option} {value}")
-    profile = str(above["profile"].value) if "profile" in above else "demo"
-    below = {
-        name: Given(value, f"profile {profile}", f"{VARIABLES[name]}={value}")
-        for name, value in PROFILES.get(profile, {}).items()
-    }
     known = set(VARIABLES.values())
     unknown = sorted(name for name in filed | named if name.startswith(PREFIX) and name not in known)
-    return Layers(below | above, tuple(unknown))
+    return Layers(_profile(above) | above, tuple(unknown))
+
+
+def _profile(above: Mapping[str, Given]) -> dict[str, Given]:
+    """Return what the profile says that the layers above it choose."""
+    name = str(above["profile"].value) if "profile" in above else "demo"
+    return {
+        setting: Given(value, f"profile {name}", f"{VARIABLES[setting]}={value}", of_profile=True)
+        for setting, value in PROFILES.get(name, {}).items()
+    }

@@ -41,10 +41,15 @@ class Keys:
         """
         with self._lock:
             if self._key is None:
-                self._key = self._derived() or self._created()
+                self._key = self.derived() or self._created()
             return self._key
 
-    def _derived(self) -> ApiKey | None:
+    def derived(self) -> ApiKey | None:
+        """Ask for the wallet's key without having one created; None where there is none yet.
+
+        Raises:
+            FatalError, OrderRejectedError, TransientError: as `api_key` does.
+        """
         answer = self._asked("GET", "/auth/derive-api-key")
         # the venue's way to say that there is none yet
         return None if answer.status == _BAD_REQUEST else _key_of(answer, "GET /auth/derive-api-key")
