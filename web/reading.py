@@ -37,6 +37,7 @@ class Reading:
         """Return one route a question."""
         questions: dict[str, Question] = {
             "asset": _asset,
+            "marks": _marks,
             "equity": _equity,
             "learner": _learner,
             "trades": _trades,
@@ -70,6 +71,11 @@ def _asset(connection: Connection, request: Request, session: int) -> Mapping[st
         "samples": asset_history(connection, session, asset, since_ms, now_ms),
         "marks": marks(connection, session, asset, since_ms),
     }
+
+
+def _marks(connection: Connection, request: Request, session: int) -> Mapping[str, Any]:
+    since_ms = _now_ms() - number(request, "minutes", 15, 1, DAY_MIN) * 60_000
+    return {"marks": marks(connection, session, _name(request), since_ms)}
 
 
 def _equity(connection: Connection, request: Request, session: int) -> Mapping[str, Any]:

@@ -1,0 +1,65 @@
+// The gate with whatever holds it, and the limits with what is left of each.
+
+import { $, keyed, make, mark, write } from "./dom.js";
+import { lately, number, price } from "./format.js";
+
+export function holdText(hold) {
+  const by = hold.set_by ? `, by ${hold.set_by}` : "";
+  return `${hold.scope || "all assets"} ${hold.level}: ${hold.reason}${hold.detail ? ` (${hold.detail})` : ""}${by}`;
+}
+
+const amount = (value, unit) => {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "string" && !Number.isFinite(Number(value))) return value;
+  if (unit && unit.startsWith("USD")) return `${number(value)} ${unit}`;
+  return `${Number.isInteger(Number(value)) ? Number(value).toLocaleString("en-US") : price(value)}${unit ? ` ${unit}` : ""}`;
+};
+
+export class Gate {
+  show(view) {
+    const status = view.status;
+    const down = view.state === "down" || view.state === "empty";
+    const holds = view.state === "down" ? (view.stored?.gate ?? []) : (status?.gate?.holds ?? []);
+    const level = down ? (holds.some((h) => h.level === "closed") ? "closed" : holds.length ? "reduce-only" : "open") : status?.gate?.level;
+    mark($("gate-pill"), "data-level", level ?? "unknown");
+    write($("gate-text"), level ? (down ? `Next start ${level}` : `Gate ${level}`) : "Gate unknown");
+    const shown = holds.length ? holds : [null];
+    keyed(
+      $("holds"), shown, (hold) => (hold ? `${hold.scope} ${hold.reason}` : "none"),
+      () => make("div"),
+      (box, hold) => {
+        if (!hold) {
+          box.className = "quiet";
+          write(box, level ? "Nothing holds it: everything within the limits is allowed." : "Not known.");
+          return;
+        }
+        box.className = "gate-hold";
+        mark(box, "data-level", hold.level);
+        const softened = hold.softened_for?.length ? `; reduce-only for ${hold.softened_for.join(", ")}` : "";
+        const when = hold.set_at_ms ? `, since ${lately(hold.set_at_ms)}` : "";
+        write(box, `${holdText(hold)}${when}${softened}${hold.lasting ? ". Resume lifts it." : ""}`);
+      },
+    );
+    this.limits(status?.limits ?? []);
+  }
+
+  limits(limits) {
+    keyed(
+      $("limits"), limits, (limit) => `${limit.name} ${limit.scope ?? ""}`,
+      () => make("div", { class: "limit" }, make("span"), make("span"), make("span", { class: "quiet" }), make("span", { class: "quiet n" }), make("div", { class: "track", "aria-hidden": "true" }, make("i"))),
+      (row, limit) => {
+        const [name, used, note, room, track] = row.children;
+        write(name, `${String(limit.name).replaceAll("_", " ")}${limit.scope ? ` · ${limit.scope}` : ""}${limit.trips ? " ⏻" : ""}`);
+        mark(name, "title", limit.trips ? "Trips the kill switch" : null);
+        write(used, limit.used === null || limit.used === undefined ? amount(limit.limit, limit.unit) : `${amount(limit.used, "")} of ${amount(limit.limit, limit.unit)}`);
+        write(note, limit.note ?? "");
+        write(room, limit.headroom === null || limit.headroom === undefined ? "" : `${amount(limit.headroom, limit.unit)} left`);
+        const [most, now] = [Number(limit.limit), Number(limit.used)];
+        const part = limit.used !== null && limit.used !== undefined && most > 0 && Number.isFinite(now) ? Math.min(1, Math.max(0, now / most)) : null;
+        track.hidden = part === null;
+        track.firstChild.style.width = `${100 * (part ?? 0)}%`;
+        track.firstChild.className = part >= 1 ? "over" : part > 0.8 ? "near" : "";
+      },
+    );
+  }
+}
