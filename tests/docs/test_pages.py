@@ -24,10 +24,14 @@ DEFINED = re.compile(r"^(?:def |class )?((?:test_|Test)\w+)(?= = |\(|:)", re.MUL
 MODULES = re.compile(r"python -m ([a-z_.]+[a-z])")
 
 
-def options_of(command: str) -> set[str]:
-    """Return the options of one command of the command line."""
-    found = COMMANDS.get_command(typer.Context(COMMANDS), command)
-    assert found is not None, f"there is no command {command}"
+def options_of(*words: str) -> set[str]:
+    """Return the options of one command of the command line; `words` may go on with its arguments."""
+    found = COMMANDS.get_command(typer.Context(COMMANDS), words[0])
+    assert found is not None, f"there is no command {words[0]}"
+    below = getattr(found, "commands", None)
+    if below is not None and len(words) > 1:
+        assert words[1] in below, f"there is no command {words[0]} {words[1]}"
+        found = below[words[1]]
     return {name for parameter in found.params for name in parameter.opts if name.startswith("--")} | {"--help"}
 
 
@@ -80,8 +84,7 @@ def test_printed_commands_exist_with_their_options(page: Path) -> None:
         if words[0] == "make":
             assert words[1] in targets, line
         elif "supervisor.py" in words[1:2]:
-            command = words[2]
-            assert set(OPTION.findall(line)) <= options_of(command), line
+            assert set(OPTION.findall(line)) <= options_of(*words[2:]), line
 
 
 def test_modules_that_a_page_runs_exist() -> None:
