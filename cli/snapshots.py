@@ -20,13 +20,15 @@ from storage.pool import Connection
 from storage.snapshots import AccountSample, AssetSample, Snapshot, prune, save, snapshot_connection
 
 EVERY_S = 1.0
+AFTER_S = 0.45
+"""Past the second: each asset has decided on its step of the grid by then, and the next one is not due yet."""
 PRUNE_EVERY_S = 300.0
 STOP_WITHIN_S = 0.5
 BACKOFF_S = (1.0, 2.0, 5.0)
 
 
 class Snapshots:
-    """Writes what `take` returns, every second on the second.
+    """Writes what `take` returns, once a second.
 
     Args:
         conninfo: where the database is now; None while that is not known.
@@ -72,7 +74,7 @@ class Snapshots:
 
     def _write(self, connection: Connection) -> None:
         prune_s = time.monotonic()
-        while not self._stopping.wait(EVERY_S - time.time() % EVERY_S):
+        while not self._stopping.wait(EVERY_S - (time.time() - AFTER_S) % EVERY_S):
             snapshot = self._take()
             if not save(connection, snapshot, lease_epoch=self._epoch):
                 continue  # another process trades: it paints its own

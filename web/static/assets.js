@@ -30,7 +30,7 @@ export class Assets {
         { name: "market", colour: "--accent", width: 1.75 }, { name: "fair", colour: "--fair", width: 1.5 },
       ],
       bands: [[2, 1]],
-      yRange: (_, low, high) => (low === null ? [0, 1] : [Math.max(0, low - 0.04), Math.min(1, high + 0.04)]),
+      yRange: (_, low, high) => (low === null ? [0, 1] : [Math.max(-0.03, low - 0.04), Math.min(1.03, high + 0.04)]),
       draw: (plot) => this.drawMarks(plot),
     });
     this.moves = new Chart($("spot-chart"), {
@@ -211,7 +211,7 @@ export class Assets {
       this.side.body, rows, ([kind], place) => `${kind} ${place}`,
       ([kind]) => kind === "mid"
         ? make("tr", { class: "mid" }, make("td", { colspan: "3" }))
-        : make("tr", { class: kind }, make("td", {}, make("span")), make("td", { class: "n" }), make("td", { class: "n" }, make("span"), make("i", { class: "bar", "aria-hidden": "true" }))),
+        : make("tr", { class: kind }, make("td", {}, make("span")), make("td", { class: "n" }), make("td", { class: "n depth" }, make("span"), make("i", { class: "bar", "aria-hidden": "true" }))),
       (row, [kind, at, shares]) => {
         if (kind === "mid") {
           write(row.firstChild, at === null || at === undefined ? "no two-sided book" : `spread ${price(at)}`);

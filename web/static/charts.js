@@ -70,13 +70,13 @@ export class Chart {
       {
         width,
         height,
-        padding: [10, 10, 0, 0],
+        padding: [10, spec.tight ? 8 : 26, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: true, range: spec.xRange }, y: { range: spec.yRange } },
         axes: [
           { ...axis, size: 24, space: 76, values: times, grid: { show: false } },
-          { ...axis, size: spec.axis ?? 50, space: spec.small ? 28 : 34, values: (_, splits) => splits.map(spec.format) },
+          { ...axis, size: spec.axis ?? 50, space: spec.small ? 22 : 34, values: (_, splits) => splits.map(spec.format) },
         ],
         series: [
           {},

@@ -15,6 +15,27 @@ const amount = (value, unit) => {
   return `${Number.isInteger(Number(value)) ? Number(value).toLocaleString("en-US") : price(value)}${unit ? ` ${unit}` : ""}`;
 };
 
+/** What a person should know besides: what is unfinished, what was refused last, how the recorder and the venue do. */
+function notesOf(status) {
+  const notes = [];
+  const open = status?.portfolio?.outstanding;
+  for (const each of open?.unknown_orders ?? []) notes.push([`${each.asset} ${each.action} ${each.side}: outcome unknown since ${lately(each.since_ms)}${each.error ? ` (${each.error})` : ""}`, "warn"]);
+  for (const each of open?.held_to_settlement ?? []) notes.push([`${each.asset} ${each.side} ${number(each.shares)} shares wait for the winner: ${each.reason}`, ""]);
+  for (const each of open?.claims ?? []) notes.push([`${each.asset} ${each.market}: ${number(each.claimable_usd)} USD to redeem`, ""]);
+  if (status?.portfolio?.last_refusal) notes.push([`Last refusal: ${status.portfolio.last_refusal}`, ""]);
+  const venue = status?.venue;
+  if (venue?.refusal) notes.push([`The venue refuses: ${venue.refusal}`, "warn"]);
+  if (venue?.paused_until_ms) notes.push([`The venue is paused until ${lately(venue.paused_until_ms)}`, "warn"]);
+  const recorder = status?.recorder;
+  if (recorder?.error) notes.push([`Recorder: ${recorder.error}, ${recorder.queued} rows wait`, "warn"]);
+  if (recorder?.journal_error) notes.push([`Journal: ${recorder.journal_error}`, "warn"]);
+  if (recorder?.refused) notes.push([`${recorder.refused} batches were refused by the database and wait in the journal folder`, "warn"]);
+  return notes;
+}
+
+const storedNotes = (stored) =>
+  (stored?.positions ?? []).map((each) => [`Holds ${each.asset} ${each.side} ${number(each.shares)} shares, cost ${number(each.cost_usd)} USD`, ""]);
+
 export class Gate {
   show(view) {
     const status = view.status;
@@ -41,6 +62,11 @@ export class Gate {
       },
     );
     this.limits(status?.limits ?? []);
+    const notes = down ? storedNotes(view.stored) : notesOf(status);
+    keyed($("notes"), notes, (_, place) => place, () => make("li"), (item, [text, kind]) => {
+      write(item, text);
+      item.className = kind;
+    });
   }
 
   limits(limits) {

@@ -43,7 +43,7 @@ export class Learner {
       const value = make("b");
       const host = make("div", { class: "chart curve" });
       $("curves").append(make("div", {}, make("h3", {}, make("span", {}, unit ? `${title}, ${unit}` : title), value), host));
-      return [name, { value, chart: new Chart(host, { name: title, format: short, axis: 48, small: true, yRange: around(0), series: [{ name: "", colour: "--accent", width: 1.25 }] }) }];
+      return [name, { value, chart: new Chart(host, { name: title, format: short, axis: 48, small: true, tight: true, yRange: around(0), series: [{ name: "", colour: "--accent", width: 1.25 }] }) }];
     }));
     for (const [name] of CURVES) {
       const { t, value } = curves[name];

@@ -13,7 +13,7 @@ export class Tiles {
     const held = (view.status?.assets ?? []).filter((each) => each.position).length;
     const outstanding = account?.outstanding;
     const tiles = [
-      ["Equity", number(equity), "USD, open positions at the bid", null],
+      ["Equity", number(equity), "USD, marked at the bid", null],
       ["PnL net", signed(net), "USD, closed trades", net],
       ["Open PnL", signed(account?.open_pnl_usd), `USD, ${held} ${held === 1 ? "position" : "positions"}`, account?.open_pnl_usd],
       ["Fees paid", number(account?.fees_usd ?? stored?.fees_usd), "USD", null],
