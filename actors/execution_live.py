@@ -84,7 +84,7 @@ class LiveExecutionClient:
         account, log, session = self._account, self._log, self._session
         self._signs = VenueSigns(host)
         self._looks = Looks(account, host, log)
-        self._posts = Posts(account, host, self._looks, self._signs, self._doubt, log, self._max_failures)
+        self._posts = Posts(account, host, self._looks, self._signs, self._doubt, log, self._max_failures, session.id)
         self._reconciliation = Reconciliation(
             account, host, session.id, session.since_s, self._signs, log, session.booked
         )

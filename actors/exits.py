@@ -15,6 +15,7 @@ from core.trading.positions import ClosedTrade, Position
 __all__ = ["BY_CHOICE", "CLOSED", "HELD", "attempted", "exit_events", "exit_intent", "hold_event", "last_exit_ms"]
 
 HELD = "held to settlement"
+HELD_BY_CHOICE = "held to settlement by choice"
 CLOSED = "closed"
 
 
@@ -60,7 +61,8 @@ def hold_event(state: PortfolioState, session_id: int, position: Position, at_ms
         f"{position.asset} {position.side} {decimal(position.shares)} shares of {position.condition_id} "
         f"({progress.reason}): {progress.held}; {told(progress)}"
     )
-    return HealthEventRecord(session_id, f"exit {position.asset}", HELD, detail, at_ms)
+    status = HELD_BY_CHOICE if progress.held == BY_CHOICE else HELD
+    return HealthEventRecord(session_id, f"exit {position.asset}", status, detail, at_ms)
 
 
 def exit_events(before: PortfolioState, trade: ClosedTrade) -> Iterator[HealthEventRecord]:

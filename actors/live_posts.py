@@ -5,12 +5,15 @@ from functools import partial
 
 import msgspec
 
+from actors import addresses
 from actors.execution import Host, Working, tell_working
 from actors.live_looks import Looks
 from actors.live_signs import VenueSigns
 from actors.venue_holds import PAUSED, REFUSES
 from core.errors import FuseboxError, RejectedError, TransientError
-from core.messages import Tick
+from core.market.health import RECOVERED, Health
+from core.messages import Persist, Tick
+from core.records import HealthEventRecord
 from core.runtime.gate import HandOver, Refused
 from core.trading import lifecycle
 from core.trading.gate import GateLevel, OrderKind
@@ -20,7 +23,7 @@ from venues.polymarket.account_values import VenueTrade
 from venues.polymarket.connection import GateRefusedError
 from venues.polymarket.live_account import TradingAccount
 from venues.polymarket.order_client import Accepted
-from venues.polymarket.order_errors import OrderRejectedError, OrderTransientError
+from venues.polymarket.order_errors import OrderRejectedError, OrderTransientError, Reason
 from venues.polymarket.signing import SignedOrder
 
 PAUSE_S = 10.0
@@ -28,6 +31,14 @@ PAUSE_S = 10.0
 REFUSED_S = 300.0
 """How long nothing is opened after a refusal that a person has to mend; then an order may show whether it was."""
 PAUSE, REFUSED = "pause", "refused"
+PAUSES = {
+    Reason.RESTARTING: "maintenance, its matching engine restarts",
+    Reason.POST_ONLY_MODE: "maintenance, it takes only orders that rest",
+    Reason.CANCEL_ONLY: "maintenance, it takes only cancels",
+    Reason.RATE_LIMITED: "too many requests",
+    Reason.NOT_READY: "the market does not take orders yet",
+}
+"""What the venue's wish to wait means, for people."""
 End = type[lifecycle.Failed | lifecycle.Rejected | lifecycle.Cancelled]
 
 
@@ -56,7 +67,9 @@ class Posts:
         doubt: Callable[[str, str], None],
         log: Callable[[str], None],
         max_failures: int | None = None,
+        session_id: int = 0,
     ) -> None:
+        self._session_id = session_id
         self._max_failures = max_failures
         self._failures = 0
         self._account = account
@@ -101,6 +114,7 @@ class Posts:
 
     def start(self) -> None:
         """See to it that what the incarnation before held the gate for ends: its timers went with it."""
+        self._signs.note(max_order_failures=self._max_failures)
         self._host.context.timer(PAUSE, PAUSE_S, Tick(PAUSE))
         self._host.context.timer(REFUSED, REFUSED_S, Tick(REFUSED))
 
@@ -110,8 +124,9 @@ class Posts:
 
     def resumed(self) -> None:
         """Open again: the venue's pause is over, as far as it said."""
-        self._host.context.gate.release(None, PAUSED)
-        self._signs.note(paused_until_ms=None)
+        if self._host.context.gate.release(None, PAUSED):
+            self._write(RECOVERED, "its pause is over, as far as it said")
+        self._signs.note(paused_until_ms=None, paused_because=None)
 
     def end(self, order_id: str, kind: End, why: str) -> None:
         """Close an order on the venue's word, or because it was never sent."""
@@ -151,6 +166,7 @@ class Posts:
             return
         taken = error is None or (isinstance(error, OrderRejectedError) and error.killed)
         self._failures = 0 if taken else self._failures + 1
+        self._signs.note(order_failures=self._failures)
         if self._max_failures is not None and self._failures >= self._max_failures:
             text = f"{self._failures} in a row, the last: {error}"
             self._failures = 0
@@ -171,11 +187,20 @@ class Posts:
     def _pause(self, error: OrderTransientError) -> None:
         """Open nothing while the venue restarts or limits us; exits go on trying."""
         context = self._host.context
-        if context.gate.hold(None, PAUSED, GateLevel.REDUCE_ONLY):
-            self._log(f"{PAUSED}: {error}")
+        why = PAUSES.get(error.reason, "")
+        text = f"{why}: {error}" if why else str(error)
+        if context.gate.hold(None, PAUSED, GateLevel.REDUCE_ONLY, text):
+            self._log(f"{PAUSED}: {text}")
+            self._write(Health.DEGRADED.value, text)
         wait_s = max(error.retry_after_s or 0.0, PAUSE_S)
-        self._signs.note(paused_until_ms=context.clock.now_ms() + round(wait_s * 1000))
+        until_ms = context.clock.now_ms() + round(wait_s * 1000)
+        self._signs.note(paused_until_ms=until_ms, paused_because=why or error.reason.value)
         context.timer(PAUSE, wait_s, Tick(PAUSE))
+
+    def _write(self, status: str, detail: str) -> None:
+        context = self._host.context
+        row = HealthEventRecord(self._session_id, "venue", status, detail, context.clock.now_ms())
+        context.tell(addresses.DB_WRITER, Persist((row,)))
 
 
 def _why_not_sent(posted: Posted) -> str:

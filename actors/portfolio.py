@@ -13,6 +13,7 @@ from actors import addresses
 from actors.exits import BY_CHOICE, HELD, attempted, exit_events, exit_intent, hold_event, last_exit_ms
 from actors.kill_switch import KillSwitch, Trips
 from actors.portfolio_booking import Booked, position_rows, reported, settled
+from actors.portfolio_limits import limits_of
 from actors.portfolio_sizing import Sizing, exit_step, size_of, tick_of
 from actors.portfolio_state import SCHEMA_VERSION, PortfolioState, order_for, status_of, told
 from actors.portfolio_venue import HOLDINGS_EVERY_S, HoldingsCheck, event_of, repaired, text_of
@@ -97,7 +98,8 @@ class PortfolioActor(Actor):
         self._alerts = alerts
         self._executor = executor
         self._holdings = HoldingsCheck()
-        self._kill_switch = KillSwitch(context, trips or Trips())
+        self._trips = trips or Trips()
+        self._kill_switch = KillSwitch(context, self._trips)
         self._revision = 0
         self._session_id = session_id
         self._sizing = sizing
@@ -416,5 +418,7 @@ class PortfolioActor(Actor):
         self.context.tell(addresses.WATCHDOG, view)
 
     def _show(self) -> None:
-        now_s = self.context.clock.now_ms() / 1000
-        self.context.publish(self.context.address.name, status_of(self._state, self._session_id, now_s, self._refusal))
+        now_ms = self.context.clock.now_ms()
+        status = status_of(self._state, self._session_id, now_ms / 1000, self._refusal)
+        limits = limits_of(self._state, self._sizing, self._trips, self._views, now_ms)
+        self.context.publish(self.context.address.name, replace(status, limits=limits))

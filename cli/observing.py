@@ -9,6 +9,7 @@ from loguru import logger
 
 from actors import addresses
 from core.alerts.kinds import KILL_SWITCH, RECOVERY, START
+from core.market.health import RECOVERED, Health
 from core.messages import Alert, Persist
 from core.records import DeadLetterRecord, HealthEventRecord
 from core.runtime.supervision import DeadLetter, SystemEvent
@@ -57,7 +58,8 @@ class Observer:
         said = self._scrub(event.detail)
         level = "ERROR" if event.kind in ("failed", "retired") else "WARNING" if event.kind != "started" else "INFO"
         logger.log(level, "{} {} (incarnation {}): {}", event.address, event.kind, event.incarnation, said)
-        row = HealthEventRecord(self._session_id, event.address, event.kind, said, event.at_ms)
+        detail = f"{event.kind} (incarnation {event.incarnation}): {said}"
+        row = HealthEventRecord(self._session_id, event.address, health_after(event.kind), detail, event.at_ms)
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
         again = event.kind == "started"
         detail = f"incarnation {event.incarnation} runs" if again else said
@@ -98,6 +100,13 @@ class Observer:
         logger.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
+
+
+def health_after(kind: str) -> str:
+    """Return what a turn in an actor's life says of its health, as it is written down."""
+    if kind == "started":
+        return RECOVERED
+    return (Health.CRITICAL if kind in ("failed", "retired") else Health.DEGRADED).value
 
 
 def _tripped(hold: Hold) -> bool:

@@ -44,6 +44,7 @@ from cli.screen import Screen
 from cli.snapshots import Snapshots, snapshot_of
 from cli.status_report import Process
 from cli.trade_story import TradeStory
+from cli.watchdog_watch import WatchdogWatch
 from cli.wiring import Services, Venues, assemble, start_all
 from cli.wiring import Trading as ExecutionTrading
 from config.limits import KNOWN_ASSETS
@@ -168,8 +169,10 @@ class Trading:
             signal.signal(number, lambda *_: self._stop.set())
 
     def _wait(self, system: ThreadedRuntime, screen: Screen, database: Database, heartbeat: HeartbeatFile) -> int:
+        watch = WatchdogWatch(system, database.session.id)
         while not self._stop.wait(screen.refresh_s):
             heartbeat.beat()
+            watch.look()
             screen.show(system)
             database.keep_alive()
             if database.watch.lost is not None:

@@ -59,6 +59,7 @@ class VenueLine(msgspec.Struct, frozen=True):
     heartbeat_age_s: float | None
     reconciled_age_s: float | None
     user_channel: bool
+    paused_because: str | None = None
 
 
 def outstanding_of(held: PortfolioStatus) -> Outstanding:
@@ -85,6 +86,7 @@ def venue_of(seen: VenueStatus, now_ms: int) -> VenueLine:
         heartbeat_age_s=_age_s(seen.heartbeat_ms, now_ms),
         reconciled_age_s=_age_s(seen.reconciled_ms, now_ms),
         user_channel=seen.user_channel,
+        paused_because=seen.paused_because,
     )
 
 
@@ -109,7 +111,8 @@ def venue_text(venue: VenueLine, now_ms: int) -> str:
         f"user channel {'open' if venue.user_channel else 'closed'}",
     ]
     if venue.paused_until_ms is not None:
-        parts.append(f"asks to wait, {max(0.0, (venue.paused_until_ms - now_ms) / 1000):.0f} s more")
+        why = f" ({venue.paused_because})" if venue.paused_because else ""
+        parts.append(f"asks to wait, {max(0.0, (venue.paused_until_ms - now_ms) / 1000):.0f} s more{why}")
     if venue.refusal is not None:
         parts.append(f"refuses orders: {venue.refusal}")
     return f"venue: {', '.join(parts)}"

@@ -12,8 +12,10 @@ import msgspec
 from actors.addresses import PAPER_PORTFOLIO, PORTFOLIO
 from cli.divergence import Divergence
 from cli.hold_lines import HoldLine, hold_line, word
+from cli.status_limits import LimitLine, limit_lines, order_failures
 from cli.status_outstanding import Outstanding, VenueLine, outstanding_of, venue_of
 from core.market.events import Level
+from core.market.health import Health
 from core.status import (
     AssetStatus,
     FeedStatus,
@@ -22,6 +24,7 @@ from core.status import (
     PortfolioStatus,
     RecorderStatus,
     VenueStatus,
+    WatchdogStatus,
 )
 from core.trading.gate import GateState, level
 from core.trading.money import decimal
@@ -79,6 +82,7 @@ class ActorLine(msgspec.Struct, frozen=True):
     busy_s: float | None
     busy_since_ms: int | None
     up_s: float | None
+    health: str = Health.HEALTHY.value
 
 
 class PositionLine(msgspec.Struct, frozen=True):
@@ -157,6 +161,8 @@ class Status(msgspec.Struct, frozen=True):
     venue: VenueLine | None = None
     paper_beside: PortfolioLine | None = None
     divergence: Divergence | None = None
+    limits: list[LimitLine] = []
+    feeds: list[FeedStatus] = []
 
 
 def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...] = ()) -> Status:
@@ -166,6 +172,7 @@ def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...
     held = _view(system, PORTFOLIO.name, PortfolioStatus)
     paper = _view(system, PAPER_PORTFOLIO.name, PortfolioStatus)
     venue = _view(system, "venue", VenueStatus)
+    watch = _view(system, "watchdog", WatchdogStatus)
     state = system.gate.state
     shown = [_view(system, f"asset {asset}", AssetStatus) for asset in assets]
     return Status(
@@ -199,6 +206,14 @@ def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...
         failure=system.failure,
         venue=None if venue is None else venue_of(venue, now_ms),
         paper_beside=None if paper is None else _portfolio(paper, None),
+        limits=limit_lines(
+            (
+                *(() if held is None else held.limits),
+                *order_failures(venue),
+                *(() if watch is None else watch.limits),
+            )
+        ),
+        feeds=[feed for asset in assets for feed in _feeds(system, asset)],
     )
 
 
@@ -207,9 +222,20 @@ def _view(system: ThreadedRuntime, key: str, kind: type[View]) -> View | None:
     return shown[0] if shown is not None and isinstance(shown[0], kind) else None
 
 
-def _stale(system: ThreadedRuntime, asset: str) -> list[str]:
+def _feeds(system: ThreadedRuntime, asset: str) -> list[FeedStatus]:
     feeds = (_view(system, f"feed feed.{venue}.{asset}", FeedStatus) for venue in ("polymarket", "binance"))
-    return [feed.feed for feed in feeds if feed is not None and feed.stale]
+    return [feed for feed in feeds if feed is not None]
+
+
+def _stale(system: ThreadedRuntime, asset: str) -> list[str]:
+    return [feed.feed for feed in _feeds(system, asset) if feed.stale]
+
+
+def actor_health(life: str) -> str:
+    """Return how well an actor is by where it stands in its life."""
+    if life in ("running", "stopped"):
+        return Health.HEALTHY.value
+    return (Health.CRITICAL if life in ("retired", "failed") else Health.DEGRADED).value
 
 
 def _actor(report: ActorReport, now_ms: int) -> ActorLine:
@@ -225,6 +251,7 @@ def _actor(report: ActorReport, now_ms: int) -> ActorLine:
         busy_s=_rounded(busy_s),
         busy_since_ms=None if busy_s is None else round(now_ms - busy_s * 1000),
         up_s=_rounded(report.started_age_s),
+        health=actor_health(report.life),
     )
 
 

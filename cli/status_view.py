@@ -18,6 +18,7 @@ from cli.status_stored import StoredStatus
 
 WIDE = 200
 """Columns assumed where there is no terminal: a file or a pipe has no edge to cut a table at."""
+HEALTH_STYLES = {"healthy": "green", "degraded": "yellow", "critical": "bold red"}
 STYLES = {"open": "green", "reduce-only": "yellow", "closed": "red"}
 
 
@@ -28,7 +29,7 @@ def console() -> Console:
 
 def view(status: Status) -> RenderableType:
     """Return a running process's status."""
-    return Group(*_head(status), _assets(status), _actors(status), *_tail(status))
+    return Group(*_head(status), _assets(status), *_limits(status), _actors(status), *_tail(status))
 
 
 def stored_view(status: StoredStatus) -> RenderableType:
@@ -127,13 +128,33 @@ def _position(each: AssetLine) -> str:
     return f"{each.position.side} {_usd(each.position.shares)} @ {Decimal(each.position.entry_price):.3f}{waits}"
 
 
+def _limits(status: Status) -> list[RenderableType]:
+    """Return the limits, those that trip the kill switch last; nothing before the portfolio has spoken."""
+    if not status.limits:
+        return []
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, right in (("limit", False), ("used", True), ("of", True), ("left", True), ("", False)):
+        table.add_column(column, justify="right" if right else "left", no_wrap=bool(column))
+    for each in sorted(status.limits, key=lambda line: line.trips):
+        kind = "trips the kill switch" if each.trips else ""
+        table.add_row(
+            f"{each.name} {each.scope}".strip(),
+            each.used or "",
+            f"{each.limit} {each.unit}",
+            each.headroom or "",
+            ", ".join(filter(None, (each.note, kind))),
+        )
+    return [table]
+
+
 def _actors(status: Status) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("actor", "life", "inc", "restarts", "mailbox", "last message", "busy", "last failure"):
+    for column in ("actor", "health", "life", "inc", "restarts", "mailbox", "last message", "busy", "last failure"):
         table.add_column(column, no_wrap=column != "last failure")
     for each in status.actors:
         table.add_row(
             each.address,
+            Text(each.health, style=HEALTH_STYLES[each.health]),
             Text(each.life, style="green" if each.life == "running" else "yellow"),
             str(each.incarnation),
             str(each.restarts),

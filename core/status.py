@@ -63,8 +63,6 @@ class PortfolioStatus(msgspec.Struct, frozen=True):
     unknown: tuple["UnknownOrder", ...] = ()
     held: tuple["HeldToSettlement", ...] = ()
     limits: tuple["LimitStatus", ...] = ()
-    weights: dict[str, float] = {}
-    """Part of the trade size for each asset, where results decide about it."""
 
 
 class UnknownOrder(msgspec.Struct, frozen=True):
@@ -97,6 +95,10 @@ class VenueStatus(msgspec.Struct, frozen=True):
     heartbeat_ms: int | None = None
     reconciled_ms: int | None = None
     user_channel: bool = False
+    paused_because: str | None = None
+    """What the venue said when it asked to wait: restarting, post-only, cancel-only, too many requests."""
+    order_failures: int = 0
+    max_order_failures: int | None = None
 
 
 class LimitStatus(msgspec.Struct, frozen=True):
