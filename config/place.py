@@ -47,7 +47,8 @@ def find_place(environ: Mapping[str, str], env_file: Path | None = None) -> Plac
     """
     filed: Mapping[str, str | None] = {}
     if env_file is not None and env_file.exists():
-        from config.env_file import ConfigError, read_env_file  # noqa: PLC0415 -- most hosts have no such file
+        from config.env_file import read_env_file  # noqa: PLC0415 -- most hosts have no such file
+        from config.errors import ConfigError  # noqa: PLC0415
 
         try:
             filed = read_env_file(env_file)
