@@ -87,17 +87,19 @@ class Observer:
             before, self._gate = self._gate, state
         for hold in state.holds:
             if hold not in before.holds:
-                self._gate_line(hold.scope, f"{hold.level.name.lower().replace('_', '-')}: {hold.reason}")
+                self._gate_line(hold.scope, f"{hold.level.name.lower().replace('_', '-')}: {hold.reason}", state)
                 if _tripped(hold):
                     self._system.tell(addresses.NOTIFIER, Alert(KILL_SWITCH, told(hold)))
         for hold in before.holds:
             if all((hold.scope, hold.reason) != (kept.scope, kept.reason) for kept in state.holds):
                 now = level(state, hold.scope).name.lower().replace("_", "-")
-                self._gate_line(hold.scope, f"{now} (hold lifted: {hold.reason})")
+                self._gate_line(hold.scope, f"{now} (hold lifted: {hold.reason})", state)
 
-    def _gate_line(self, scope: str, text: str) -> None:
+    def _gate_line(self, scope: str, text: str, state: GateState) -> None:
+        """Log a change with the number that orders carry, and write it down."""
         subject = f"gate {scope}" if scope else "gate"
-        logger.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
+        said = logger.bind(gate_sequence=state.sequence, holds=[told(hold) for hold in state.holds])
+        said.log("DEBUG" if QUIET.search(text) else "INFO", "{} {}", subject, text)
         row = HealthEventRecord(self._session_id, subject, "changed", text, self._system.clock.now_ms())
         self._system.tell(addresses.DB_WRITER, Persist((row,)))
 

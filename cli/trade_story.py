@@ -112,6 +112,7 @@ class TradeStory:
             **_of(intent),
             **_entry(known),
             "decided_ms": intent.decided_ms,
+            "decision_price": None if intent.decision_price is None else str(decimal(intent.decision_price)),
             "reason": intent.reason,
             "forced": intent.forced,
             "probabilities": list(intent.probabilities),
