@@ -10,8 +10,10 @@ from actors import addresses
 from actors.execution import ExecutionClient
 from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorState
+from actors.kill_switch import Trips
 from actors.portfolio import Sizing
 from actors.portfolio_state import PortfolioState
+from actors.send_limits import SendLimits
 from actors.watchdog import WatchdogActor, WatchdogLimits
 from core.market.events import Level
 from core.market.market import FeeSchedule, Market, Side
@@ -27,6 +29,7 @@ from core.messages import (
     OrderRequested,
     RecorderPulse,
     Tick,
+    Touch,
     WinnerKnown,
 )
 from core.records import HealthEventRecord, OrderRecord
@@ -35,11 +38,14 @@ from core.runtime.address import Address
 from core.runtime.cell import Spec
 from core.runtime.clock import VirtualClock
 from core.runtime.context import Context
+from core.runtime.gate import GateCell
 from core.runtime.stepped import SteppedRuntime
 from core.runtime.supervision import RestartPolicy
 from core.trading.limits import OpenLimits
 from core.trading.money import MICRO
+from core.trading.order_limits import OrderLimits
 from core.trading.orders import Fill, Intent, IntentAction, Order, OrderType
+from core.trading.weighting import Weighting
 from tests.actors.neighbours import Database, Fuse, FusedExecutor, FusedPortfolio, Recording, Tables
 from tests.trading.builders import CRYPTO_FEES, OPENS_S, an_intent, levels, mirrored
 from venues.paper.broker import VENUE, PaperState
@@ -100,7 +106,11 @@ def paper_client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noq
 
 
 class World:
-    """Portfolio, executor and, with `limits`, the watchdog; the others only record what they hear."""
+    """Portfolio, executor and, with `limits`, the watchdog; the others only record what they hear.
+
+    `opening`, `order_limits` and `weighting` are what the portfolio sizes by, `trips` what shuts the gate, `send` what
+    the executor judges by. With `executes` False the executor only records, too.
+    """
 
     def __init__(
         self,
@@ -116,6 +126,13 @@ class World:
         executor_fuse: Fuse | None = None,
         tables: Tables | None = None,
         policy: RestartPolicy = LENIENT,
+        opening: OpenLimits | None = None,
+        order_limits: OrderLimits | None = None,
+        weighting: Weighting | None = None,
+        trips: Trips | None = None,
+        send: SendLimits | None = None,
+        executes: bool = True,
+        gate: GateCell | None = None,
     ) -> None:
         self.clock = VirtualClock(start_ms)
         self.traffic: list[tuple[int, str, object]] = []
@@ -123,6 +140,7 @@ class World:
             self.clock,
             seed=seed,
             lease_epoch=1,
+            gate=gate,
             saved=saved,
             trace=lambda at_ms, address, envelope: self.traffic.append((at_ms, address, envelope.message)),
         )
@@ -131,19 +149,26 @@ class World:
         self.said: list[str] = []
         self.books: dict[str, tuple[Market, BookView]] = {}
         self._policy = policy
-        sizing = Sizing(trade_size_usd, 1, order_type, OpenLimits())
+        sizing = Sizing(
+            trade_size_usd,
+            1,
+            order_type,
+            opening or OpenLimits(),
+            order_limits=order_limits or OrderLimits(),
+            weighting=weighting,
+        )
         self.portfolio_fuse, self.executor_fuse = portfolio_fuse or Fuse(), executor_fuse or Fuse()
 
         self._made: dict[str, Actor] = {}
 
         def portfolio(context: Context) -> Actor:
-            actor = FusedPortfolio(context, SESSION, START_USD, sizing, VENUE, self.said.append)
+            actor = FusedPortfolio(context, SESSION, START_USD, sizing, VENUE, self.said.append, trips=trips)
             actor.fuse = self.portfolio_fuse
             self._made["portfolio"] = actor
             return actor
 
         def executor(context: Context) -> Actor:
-            actor = FusedExecutor(context, paper_client, self.said.append)
+            actor = FusedExecutor(context, paper_client, self.said.append, limits=send)
             actor.fuse = self.executor_fuse
             self._made["executor"] = actor
             return actor
@@ -151,7 +176,10 @@ class World:
         self._add(addresses.DB_WRITER, lambda context: Database(context, self.tables))
         self._record(addresses.NOTIFIER)
         self._add(addresses.PORTFOLIO, portfolio)
-        self._add(addresses.EXECUTOR, executor)
+        if executes:
+            self._add(addresses.EXECUTOR, executor)
+        else:
+            self._record(addresses.EXECUTOR)
         if limits is None:
             self._record(addresses.WATCHDOG)
         else:
@@ -215,6 +243,7 @@ class World:
         *,
         view: BookView | None = None,
         decided_ms: int | None = None,
+        decision_price: int | None = None,
     ) -> str:
         """Let the market actor propose an intent, on the newest book and decided now unless given; return its id."""
         intent = Intent(
@@ -230,6 +259,7 @@ class World:
             features=(0.0,),
             lease_epoch=1,
             incarnation=1,
+            decision_price=decision_price,
         )
         seen = view or self.books[market.condition_id][1]
         self.runtime.tell(addresses.PORTFOLIO, IntentProposed(market, intent, seen))
@@ -249,10 +279,33 @@ class World:
         """Let the venue name the winner."""
         self.runtime.tell(addresses.PORTFOLIO, WinnerKnown(market.condition_id, market.asset, winner, self.now_ms))
 
-    def pulse(self, feed: Address, asset: str, *, age_s: float = 0.0, connected: bool = True) -> None:
-        detail = "connected" if connected else "refused"
-        pulse = FeedPulse(feed.name, asset, connected, has_data=True, age_s=age_s, frames=1, bad_frames=0,
-                          reconnects=0, detail=detail)  # fmt: skip
+    def pulse(
+        self,
+        feed: Address,
+        asset: str,
+        *,
+        age_s: float = 0.0,
+        connected: bool = True,
+        has_data: bool = True,
+        bad_frames: int = 0,
+        reconnects: int = 0,
+        lag_ms: int | None = None,
+        touch: Touch | None = None,
+    ) -> None:
+        """Let a feed say how it is."""
+        pulse = FeedPulse(
+            feed=feed.name,
+            asset=asset,
+            connected=connected,
+            has_data=has_data,
+            age_s=age_s,
+            frames=1,
+            bad_frames=bad_frames,
+            reconnects=reconnects,
+            detail="connected" if connected else "refused",
+            lag_ms=lag_ms,
+            touch=touch,
+        )
         self.runtime.tell(addresses.WATCHDOG, pulse)
 
     def pulses(self, asset: str = "BTC", lag_s: float = 0.0) -> None:
