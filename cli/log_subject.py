@@ -7,7 +7,7 @@ from core.runtime.address import Address
 from core.runtime.system import ActorSystem
 from core.trading.orders import Intent, Order
 
-ORDER_ID = re.compile(r"^(?:\w+ )?(?P<order>\S+\.o)$")
+ORDER_ID = re.compile(r"^(?:[a-z]+ )?(?P<order>\d+\..+\.o)$")
 """In a timer's name, a worker's key, or what is committed: an order is called like its intent, with `.o` behind it."""
 
 

@@ -18,7 +18,7 @@ from cli.metrics_board import BoardCollector
 from cli.metrics_events import EventMetrics
 from cli.metrics_server import MetricsServer
 from config.settings import Settings
-from core.runtime.threaded import ThreadedRuntime
+from core.runtime.system import ActorSystem
 
 
 class Metrics:
@@ -49,12 +49,17 @@ class Metrics:
             ends.callback(self._server.stop)
             self._server.start()
 
+    @property
+    def url(self) -> str | None:
+        """Where they are, None where nobody serves them."""
+        return None if self._server is None else self._server.url
+
     def announce(self) -> None:
         """Say where they are."""
         if self._server is not None:
             logger.info("metrics at {}", self._server.url)
 
-    def show(self, system: ThreadedRuntime, backlog: Callable[[], int]) -> None:
+    def show(self, system: ActorSystem, backlog: Callable[[], int]) -> None:
         """Read this system from now on, and how many entries its journal holds for the database."""
         self._board.backlog = backlog
         self._board.accounts = {PORTFOLIO.name: "paper" if self._mode == "paper" else "live"}

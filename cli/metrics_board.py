@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cli.metrics_account import account_metrics
+from core.runtime.system import ActorSystem
 from core.runtime.threaded import ThreadedRuntime
 from core.status import AssetStatus, FeedStatus, LearnerStatus, PortfolioStatus, RecorderStatus, VenueStatus
 from core.trading.gate import level
@@ -34,7 +35,7 @@ class BoardCollector(Collector):
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.perf_counter) -> None:
-        self.system: ThreadedRuntime | None = None
+        self.system: ActorSystem | None = None
         self.accounts: dict[str, str] = {}
         self.backlog: Callable[[], int] = lambda: 0
         self._monotonic_s = monotonic_s
@@ -64,7 +65,7 @@ class BoardCollector(Collector):
             yield from _learner(system)
         yield gauge("scrape_seconds", "Time that reading all of this took.", self._monotonic_s() - began_s)
 
-    def _accounts(self, system: ThreadedRuntime) -> Iterator[Metric]:
+    def _accounts(self, system: ActorSystem) -> Iterator[Metric]:
         found = ((account, view(system, key, PortfolioStatus)) for key, account in self.accounts.items())
         yield from account_metrics({account: shown for account, shown in found if shown is not None})
 
@@ -90,19 +91,20 @@ def counters(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sa
     return family
 
 
-def view(system: ThreadedRuntime, key: str, kind: type[View]) -> View | None:
+def view(system: ActorSystem, key: str, kind: type[View]) -> View | None:
     """Return what is shown on the board under `key`, None where that is nothing of this kind."""
     shown = system.board.read(key)
     return shown[0] if shown is not None and isinstance(shown[0], kind) else None
 
 
-def _runtime(system: ThreadedRuntime) -> Iterator[Metric]:
+def _runtime(system: ActorSystem) -> Iterator[Metric]:
     reports = [(report, (report.address,)) for report in system.reports()]
     by = ("actor",)
     yield gauge("failed", "1 when the process gives up and is about to end.", float(system.failure is not None))
     yield gauge("lease_epoch", "Epoch of the lease under which this process trades.", system.lease_epoch)
     yield counters("dead_letters", "Messages nobody processed.", (), [((), system.dead_letter_count)])
-    yield counters("hung_threads", "Threads that were given up.", (), [((), system.hung_threads)])
+    hung = system.hung_threads if isinstance(system, ThreadedRuntime) else 0
+    yield counters("hung_threads", "Threads that were given up.", (), [((), hung)])
     yield gauges("actor_up", "1 while the actor runs.", by, [(at, float(r.life == "running")) for r, at in reports])
     yield gauges(
         "actor_retired", "1 for an actor that crashed too often.", by, [(at, r.life == "retired") for r, at in reports]
@@ -115,7 +117,7 @@ def _runtime(system: ThreadedRuntime) -> Iterator[Metric]:
     )
 
 
-def _gate(system: ThreadedRuntime) -> Iterator[Metric]:
+def _gate(system: ActorSystem) -> Iterator[Metric]:
     state = system.gate.state
     text = "0 open, 1 reduce-only, 2 closed"
     yield gauge("gate_level", f"The gate of all assets: {text}.", int(system.gate.level()))
@@ -130,7 +132,7 @@ def _gate(system: ThreadedRuntime) -> Iterator[Metric]:
     )
 
 
-def _feeds(system: ThreadedRuntime) -> Iterator[Metric]:
+def _feeds(system: ActorSystem) -> Iterator[Metric]:
     now_ms = system.clock.monotonic_ms()
     shown: list[tuple[FeedStatus, tuple[str, str], float]] = []
     for asset in _traded(system):
@@ -148,7 +150,7 @@ def _feeds(system: ThreadedRuntime) -> Iterator[Metric]:
     yield counters("feed_reconnects", "Connections after the first.", by, [(at, f.reconnects) for f, at, _ in shown])
 
 
-def _assets(system: ThreadedRuntime) -> Iterator[Metric]:
+def _assets(system: ActorSystem) -> Iterator[Metric]:
     found = [(asset, view(system, f"asset {asset}", AssetStatus)) for asset in _traded(system)]
     shown = [(status, (asset,)) for asset, status in found if status is not None]
     now_ms, by = system.clock.now_ms(), ("asset",)
@@ -167,7 +169,7 @@ def _assets(system: ThreadedRuntime) -> Iterator[Metric]:
     )
 
 
-def _venue(system: ThreadedRuntime) -> Iterator[Metric]:
+def _venue(system: ActorSystem) -> Iterator[Metric]:
     shown = view(system, "venue", VenueStatus)
     if shown is None:
         return
@@ -179,7 +181,7 @@ def _venue(system: ThreadedRuntime) -> Iterator[Metric]:
             yield gauge(f"venue_{name}_age_seconds", f"Age of the last {name} at the venue.", (now_ms - at_ms) / 1000)
 
 
-def _recorder(system: ThreadedRuntime) -> Iterator[Metric]:
+def _recorder(system: ActorSystem) -> Iterator[Metric]:
     shown = view(system, "recorder", RecorderStatus)
     if shown is None:
         return
@@ -191,7 +193,7 @@ def _recorder(system: ThreadedRuntime) -> Iterator[Metric]:
     yield gauge("journal_refused_batches", "Batches that the database refused; a person has to look.", shown.refused)
 
 
-def _learner(system: ThreadedRuntime) -> Iterator[Metric]:
+def _learner(system: ActorSystem) -> Iterator[Metric]:
     shown = view(system, "learner", LearnerStatus)
     if shown is None:
         return
@@ -211,7 +213,7 @@ def _learner(system: ThreadedRuntime) -> Iterator[Metric]:
             yield gauge(f"learner_{name}", text, value)
 
 
-def _traded(system: ThreadedRuntime) -> list[str]:
+def _traded(system: ActorSystem) -> list[str]:
     cells = list(system.cells.values())
     return list(dict.fromkeys(cell.spec.asset for cell in cells if cell.spec.asset is not None))
 

@@ -1,5 +1,6 @@
 """The HTTP server of the metrics: bound before anything is started, so that a taken port is one clear line."""
 
+import errno
 import socket
 import socketserver
 import threading
@@ -37,6 +38,9 @@ class MetricsServer:
             said = f"{error.strerror or error}: give an address of this host, such as 127.0.0.1 or 0.0.0.0"
             raise ConfigError(f"{VARIABLES['metrics_host']}={host}: {said}") from None
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                said = f"{error.strerror}: give an address of this host, such as 127.0.0.1 or 0.0.0.0"
+                raise ConfigError(f"{VARIABLES['metrics_host']}={host}: {said}") from None
             said = f"cannot listen on {host}: {error.strerror or error}; give another port, or 0 for any that is free"
             raise ConfigError(f"{VARIABLES['metrics_port']}={port}: {said}") from None
         self._host = f"[{host}]" if ":" in host else host

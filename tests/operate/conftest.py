@@ -29,7 +29,8 @@ def shared_dir() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def trading(shared_dir: Path) -> Iterator[Supervisor]:
     """Start one process for all tests of a module that leave it trading; it has to end well and with exact books."""
-    supervisor = Supervisor(shared_dir, "--window-s", "20", "--assets", "BTC,ETH")
+    watched = {"FUSEBOX_METRICS_PORT": "0"}
+    supervisor = Supervisor(shared_dir, "--window-s", "20", "--assets", "BTC,ETH", environ=watched)
     supervisor.wait_for("hold lifted: starting")
     yield supervisor
     took_s = supervisor.interrupt()

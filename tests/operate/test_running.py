@@ -11,6 +11,7 @@ import msgspec
 
 from storage.embedded import recorded_uri
 from storage.pool import connect
+from tests.monitoring.scraping import number, scrape
 from tests.operate.conftest import Fusebox
 from tests.system.process import Start, Supervisor
 from tests.system.test_demo import reconcile
@@ -131,6 +132,32 @@ def test_a_dump_shows_every_actors_stack_and_mailbox_and_trading_goes_on(
     decisions_recorded(operator, "ETH", asset(before, "ETH")["decisions"] + 4)
 
 
+def test_metrics_agree_with_status_and_one_search_of_the_log_tells_a_trade(
+    trading: Supervisor, operator: Fusebox, shared_dir: Path
+) -> None:
+    url = next(line.rpartition(" ")[2] for line in trading.lines if "metrics at http://127.0.0.1:" in line)
+    trading.wait_for("closed by", within_s=180)
+    before, shown, after = status(operator), scrape(url), status(operator)
+
+    for name in ("BTC", "ETH"):
+        decided = number(shown, "fusebox_decisions_total", asset=name)
+        assert asset(before, name)["decisions"] <= decided <= asset(after, name)["decisions"]
+        assert number(shown, "fusebox_feed_frames_total", venue="polymarket", asset=name) > 0
+    assert number(shown, "fusebox_ready") == 1
+    assert number(shown, "fusebox_lease_epoch") == before["lease"]["epoch"]
+    assert number(shown, "fusebox_actor_incarnation", actor="market.BTC") == actor(after, "market.BTC")["incarnation"]
+    assert number(shown, "fusebox_trades_total") >= 1
+    assert number(shown, "fusebox_commit_seconds_count") > 0
+    assert number(shown, "process_open_fds") > 0
+
+    lines = [msgspec.json.decode(line) for line in (shared_dir / "fusebox.jsonl").read_bytes().splitlines()]
+    entry = next(line["entry"] for line in lines if line.get("stage") == "closed")
+    found = [line for line in lines if entry in str(line)]
+    stages = {each.get("stage") for each in found}
+    assert {"decided", "sized", "committed", "sent", "filled", "ended", "closed"} <= stages
+    assert any(each["logger"] == "actors.executor" and each["intent"] == entry for each in found)
+
+
 def test_a_stopped_process_does_not_answer_and_the_command_is_withdrawn(trading: Supervisor, operator: Fusebox) -> None:
     before = actor(status(operator), "market.BTC")["incarnation"]
     os.kill(trading.process.pid, signal.SIGSTOP)
@@ -171,12 +198,13 @@ def test_an_asset_is_added_and_another_removed_while_the_third_trades_on(
 def test_what_a_stopped_process_leaves_is_shown_and_commands_exit_with_3(
     start: Start, fusebox: Fusebox, state_dir: Path
 ) -> None:
-    trading = start(*SHORT)
+    trading = start(*SHORT, FUSEBOX_LOG_FORMAT="json")
     trading.wait_for("closed by", within_s=180)
     beat = fusebox("status", "--heartbeat")
     assert beat.returncode == 0, beat.stdout
     assert f"process {trading.process.pid}, session 1, gate " in beat.stdout
     assert trading.interrupt() < 4.0
+    assert {"at", "level", "logger", "text"} <= set.intersection(*(set(json.loads(line)) for line in trading.lines))
     assert not (state_dir / "heartbeat.json").exists()
     assert fusebox("status", "--heartbeat").returncode == 1
     for arguments in (("restart", "BTC"), ("add", "SOL"), ("remove", "BTC")):
