@@ -1,10 +1,12 @@
 """Completion of commands, options and names in bash, zsh and fish. Always of `fusebox`, however it is asked for."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
 from typer._completion_classes import completion_init
 from typer._completion_shared import _get_shell_name, get_completion_script, install
 from typer.exceptions import Exit
@@ -19,12 +21,20 @@ DETECT = "auto"
 OPTIONS = ("--install-completion", "--show-completion")
 
 
-def wanted() -> bool:
-    """Return whether a shell asks for completions, and get ready to answer it."""
-    if VARIABLE not in os.environ:
-        return False
+def complete(app: typer.Typer) -> int:
+    """Answer a shell that asks for completions, and return the exit code.
+
+    Whatever goes wrong, there is just nothing to complete: no traceback belongs between what somebody types.
+    """
     completion_init()
-    return True
+    with contextlib.redirect_stderr(None):
+        try:
+            typer.main.get_group(app).main([], prog_name=PROGRAM, complete_var=VARIABLE)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 1
+        except Exception:  # noqa: BLE001 -- see above
+            return 1
+    return 0
 
 
 def with_shell(arguments: Sequence[str]) -> list[str]:

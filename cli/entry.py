@@ -39,7 +39,7 @@ def _done(arguments: Sequence[str]) -> int | str | None:
 
             code = command_line(arguments)
     except FuseboxError as error:
-        sys.stderr.write(f"fusebox: {error}\n")
+        sys.stderr.write("".join(f"fusebox: {line}\n" for line in str(error).splitlines()))
         code = exit_code(error)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

@@ -180,12 +180,12 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         FuseboxError: the command failed.
     """
-    given = list(arguments)
     if COMPLETION in os.environ:
-        from cli.completion import wanted  # noqa: PLC0415 -- once in a while
+        from cli.completion import complete  # noqa: PLC0415 -- once in a while
 
-        wanted()
-    elif not given:
+        return complete(app)
+    given = list(arguments)
+    if not given:
         given = ["--help"]
     elif given[-1].endswith("-completion"):
         from cli.completion import with_shell  # noqa: PLC0415
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str]) -> int:
     except Abort:
         sys.stderr.write("fusebox: nothing was done\n")
         return EXIT_FAILED
-    if not arguments and COMPLETION not in os.environ:
+    if not arguments:
         return EXIT_BAD_CONFIG
     return code if isinstance(code, int) else 0
 

@@ -7,8 +7,8 @@ from typing import Any
 from typer.exceptions import TyperException
 
 PLAIN = {
-    "Input should be a valid integer, unable to parse string as an integer": "not a whole number",
-    "Input should be a valid number, unable to parse string as a number": "not a number",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
 }
 """The library's words for what a person would put shorter."""
 
@@ -35,7 +35,7 @@ def _text(error: TyperException, arguments: Sequence[str], context: Any) -> str:
         meaning = str(parameter.help or "").rstrip(".")
         text = f"{message}: {meaning[:1].lower()}{meaning[1:]}" if meaning else message
     else:
-        said = PLAIN.get(error.message, error.message).rstrip(".")
+        said = PLAIN.get(error.message, error.message).replace("Input should be", "must be").rstrip(".")
         text = f"{_given(parameter, arguments)}: {said[:1].lower()}{said[1:]}"
     return text[:1].lower() + text[1:]
 

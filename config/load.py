@@ -65,7 +65,8 @@ def _no_such(name: str) -> str:
 
 
 def _problem(error: Mapping[str, Any], given: Layers) -> Problem:
-    text = str(error["msg"]).removeprefix("Value error, ")
+    text = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    text = text.split(", unable to")[0].replace("valid integer", "whole number").replace("valid number", "number")
     if not error["loc"]:
         return Problem("", text)
     name = str(error["loc"][0])
