@@ -1,14 +1,16 @@
 """The Procfile as a host uses it: release, worker and web on a PostgreSQL that is theirs to share, and on no disk."""
 
+import itertools
 import os
 import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 
@@ -58,6 +60,17 @@ def host(server: str, port: int) -> Iterator[Host]:
         playing.close()
 
 
+def shown(visitor: httpx.Client) -> dict[str, Any]:
+    """Log in and return the first moment at which the page shows a process that trades."""
+    visitor.post("/login", data={"password": PASSWORD})
+    with visitor.stream("GET", "/api/stream") as stream:
+        for line in itertools.islice(stream.iter_lines(), 200):
+            view: dict[str, Any] = msgspec.json.decode(line.removeprefix("data:")) if line.startswith("data:") else {}
+            if view.get("state") == "live":
+                return view
+    raise AssertionError("no view of a process that trades")
+
+
 def trade_count(connection: psycopg.Connection) -> int:
     row = connection.execute("SELECT count(*) FROM trades").fetchone()
     assert row is not None
@@ -83,6 +96,7 @@ def test_the_web_process_serves_at_the_port_of_the_host_asks_for_a_password_and_
     assert (visitor.get("/").status_code, visitor.get("/").headers["location"]) == (303, "/login")
     assert visitor.get("/api/session").status_code == 401
     assert visitor.post("/login", data={"password": PASSWORD}).status_code == 303
+    assert visitor.get("/").status_code == 200
     assert visitor.get("/api/session").json()["password"] is True
     os.kill(web.pid, signal.SIGKILL)
     again = host.restarted()
@@ -101,13 +115,14 @@ def test_without_a_database_of_the_host_nothing_starts_that_would_forget(tmp_pat
 
 
 def test_a_deploy_a_rolling_redeploy_a_kill_and_an_interrupt_are_one_session_and_never_trade_twice(
-    host: Host, server: str
+    host: Host, server: str, visitor: httpx.Client
 ) -> None:
     released = host.release()
     assert released.returncode == 0, released.stdout
     with psycopg.connect(server, autocommit=True) as connection:
         assert trade_count(connection) == 0  # the tables are there before anything runs
 
+        web = host.start("web")
         first = host.start("worker")
         first.wait_for("starting session 1")
         first.wait_for("closed by", within_s=180)
@@ -131,15 +146,19 @@ def test_a_deploy_a_rolling_redeploy_a_kill_and_an_interrupt_are_one_session_and
         assert host.one_off("resume", "--reason", "done").returncode == 0
         third.wait_for("FILLED", within_s=180)
 
+        view = shown(visitor)  # the page outlives every worker, and finds the one that trades
+        assert (view["session"], view["lease"]["pid"], view["lease"]["epoch"]) == (1, third.pid, 3)
+
         os.kill(third.pid, signal.SIGINT)
         assert third.stopped_with() == 0
         fourth = host.restarted()
         fourth.wait_for("resuming session 1")
         assert host.stop(fourth) == 0
+        assert host.stop(web) == 0
 
         epochs = connection.execute(EPOCH_TIMES).fetchall()
         assert [epoch for epoch, *_ in epochs] == [1, 2, 3]
-        assert all(last_s < first_s for (_, _, last_s, *_), (_, first_s, *_) in pairwise(epochs))
+        assert all(last_s < first_s for (_, _, last_s, *_), (_, first_s, *_) in itertools.pairwise(epochs))
         assert connection.execute("SELECT epoch FROM lease").fetchone() == (4,)
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
         assert_reconciled(connection)
