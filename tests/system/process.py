@@ -16,14 +16,19 @@ ROOT = Path(__file__).resolve().parents[2]
 def environ_of(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without our own settings, and with those given.
 
-    The policy is an untrained one unless a test says otherwise: it trades often, at any price, in any window. No test
-    but those of the page starts that.
+    The policy is an untrained one unless a test says otherwise: it trades often, at any price, in any window, and loses
+    its fees, so no loss stops it. No test but those of the page starts that.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("FUSEBOX_", "DATABASE_URL"))}
     quiet = {"FUSEBOX_POLICY": "fresh", "FUSEBOX_DASHBOARD": "false", "FUSEBOX_LOG_FORMAT": "human"}
-    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **quiet, **environ}
+    return {**clean, "FUSEBOX_STATE_DIR": str(state_dir), **quiet, **UNSTOPPED, **environ}
 
 
+UNSTOPPED = {
+    "FUSEBOX_MAX_DAILY_LOSS_USD": "1000000",
+    "FUSEBOX_MAX_DRAWDOWN_USD": "1000000",
+    "FUSEBOX_MAX_CONSECUTIVE_LOSSES": "0",
+}
 RUN = (sys.executable, "supervisor.py", "run")
 
 
