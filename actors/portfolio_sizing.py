@@ -145,5 +145,5 @@ def weighted_size(state: PortfolioState, sizing: Sizing, asset: str) -> int:
     if sizing.weighting is None:
         return sizing.trade_size_usd
     records = {name: (tally.trades, tally.pnl_net_usd) for name, tally in state.tallies.items()}
-    weight = weights(records, sizing.trade_size_usd, sizing.weighting).get(asset, 1.0)
-    return round(sizing.trade_size_usd * weight)
+    records.setdefault(asset, (0, 0))  # one that has not traded yet gets the common weight
+    return round(sizing.trade_size_usd * weights(records, sizing.trade_size_usd, sizing.weighting)[asset])
