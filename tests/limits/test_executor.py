@@ -227,7 +227,7 @@ CASES = {
     "trade size": Case(OrderLimits(trade_usd=49 * MICRO)),
     "position size": Case(OrderLimits(position_usd=MICRO)),
     "asset exposure": Case(OrderLimits(asset_usd=MICRO)),
-    "total exposure": Case(OrderLimits(total_usd=55 * MICRO), holds_another=True),
+    "total exposure": Case(OrderLimits(total_usd=53_390_000), holds_another=True),  # less is left than five shares cost
     "positions": Case(OrderLimits(positions=1), holds_another=True),
     "orders per minute": Case(OrderLimits(per_minute=1), holds_another=True),
     "slippage": Case(OrderLimits(slippage=5_000), decision_price=500_000),
