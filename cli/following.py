@@ -35,7 +35,7 @@ class Follower:
 
     def told(self, _to: Address, message: object) -> None:
         """Note a message between actors, if it is about an order."""
-        if isinstance(message, HEARD):
+        if type(message) in HEARD:  # every message comes by here, and isinstance takes twenty times as long
             now_ms = self._clock.now_ms()
             self._queue.put(lambda: self._story.told(message, now_ms))
 

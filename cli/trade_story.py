@@ -20,7 +20,7 @@ Value = str | int | float | bool | list[float] | None
 K = TypeVar("K")
 T = TypeVar("T")
 
-HEARD = (IntentProposed, OrderRequested, OrderReported, PositionPublished)
+HEARD = frozenset((IntentProposed, OrderRequested, OrderReported, PositionPublished))
 """What the story is made of, of everything that actors tell each other."""
 KEPT = 4_096
 """Intents and orders remembered: many hours of trading; one that is older and comes again is told again."""

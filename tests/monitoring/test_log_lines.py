@@ -13,16 +13,17 @@ import pytest
 from loguru import logger
 
 from cli.log_sinks import NAME, open_log
-from cli.log_subject import Subject
+from cli.log_subject import Subject, subject_of
 from cli.observing import OneOfAKind
 from config.load import ConfigError, load_settings
 from core.alerts.scrubbing import Scrubber
-from core.messages import Persisted
+from core.messages import Persisted, Tick
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.cell import Spec
 from core.runtime.clock import SystemClock
 from core.runtime.context import Context
+from core.runtime.message import WorkDone
 from core.runtime.threaded import ThreadedRuntime
 
 HIDDEN = "ftw-8Kd!{x}"
@@ -171,3 +172,12 @@ def test_what_an_actor_says_carries_the_order_it_works_on(lines: Lines) -> None:
     heard, outside = lines()
     assert (heard["intent"], heard["order"], heard["logger"]) == ("1.BTC.5.1.7", "1.BTC.5.1.7.o", __name__)
     assert "intent" not in outside
+
+
+@pytest.mark.parametrize("order", ["1.BTC.5.1.7.o", "1.BTC.5.1.7.stale book.UP.o"])
+@pytest.mark.parametrize("prefix", ["", "arrive ", "post "])
+def test_an_order_is_known_by_what_a_timer_or_a_worker_is_called(prefix: str, order: str) -> None:
+    about = {"order": order, "intent": order.removesuffix(".o")}
+
+    assert subject_of(Tick(f"{prefix}{order}")) == subject_of(WorkDone(f"{prefix}{order}", None)) == about
+    assert subject_of(Tick("grid")) == {}
