@@ -1,5 +1,6 @@
 """What the commands of an operator do to the running system: restart, add, remove, roll back, and say how it is."""
 
+import difflib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,8 +112,11 @@ class Operations:
             return [cell.spec.address for cell in cells.values() if cell.spec.asset == name.upper()]
         if Address(name) in cells:
             return [Address(name)]
+        known = [*self.assets, *map(str, cells)]
+        meant = difflib.get_close_matches(name, known, 1)
+        close = f"did you mean {meant[0]}? " if meant else ""
         raise RejectedError(
-            f"there is no asset or actor {name!r}: assets are {', '.join(self.assets)}; "
+            f"there is no asset or actor {name!r}: {close}assets are {', '.join(self.assets)}; "
             f"actors are {', '.join(map(str, cells))}"
         )
 

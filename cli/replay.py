@@ -15,6 +15,7 @@ from actors.market import MarketRules
 from actors.portfolio import Sizing
 from actors.watchdog import WatchdogLimits
 from cli.recorded import RecordedCalendar, Segment, Tape, segments, tradable
+from cli.replay_progress import shown
 from cli.replay_report import Report, Tally, as_json, as_table
 from cli.wiring import Rules, Services, Venues, assemble, start_all, warm_policy
 from core.errors import FatalError
@@ -36,6 +37,8 @@ STARTING_CASH_USD = 10_000
 BOOK_STALE_S = 30.0
 PAPER_LATENCY_MS = 50
 SETTLE_AFTER_S = 90
+TOLD_EVERY_MS = 10_000
+"""Market time between two steps of the progress bar."""
 FRESH = "fresh"
 
 
@@ -128,6 +131,10 @@ def _run_segment(
     closes_ms = [m.window.closes_at_s * 1000 for m in markets if m.condition_id in segment.books]
     if any(recording.outcomes.get(m.condition_id) for m in markets):
         until_ms = max([until_ms, *(ms + round(SETTLE_AFTER_S * scale * 1000) for ms in closes_ms)])
+    with shown(segment.first_ms, segment.last_ms) as told:
+        for at_ms in range(segment.first_ms, segment.last_ms, TOLD_EVERY_MS):
+            system.run_until(at_ms)
+            told(at_ms)
     system.run_until(until_ms)
     system.stop()
     tally.segment_done(system, segment)
