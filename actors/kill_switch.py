@@ -15,7 +15,7 @@ from core.runtime.context import Context
 from core.trading.gate import GateLevel, is_held
 from core.trading.holdings import Difference
 from core.trading.lasting_holds import MISMATCH
-from core.trading.losses import LossLimits, exceeded, lifted, seen
+from core.trading.losses import REASONS, Losses, LossLimits, exceeded, lifted, seen
 from core.trading.money import MICRO, decimal
 
 STORED_AFTER_S = 2.0
@@ -38,17 +38,17 @@ def result_usd(state: PortfolioState, views: Mapping[str, BookView]) -> int:
 
     Gains that are open do not count, and what has no bid counts as worth its cost.
     """
-    return state.ledger.realised_usd + min(0, open_usd(state, views))
+    return state.ledger.realised_usd - open_loss_usd(state, views)
 
 
-def open_usd(state: PortfolioState, views: Mapping[str, BookView]) -> int:
-    """Return what selling everything at the best bid would bring beyond its cost, in 1e-6 dollars, before fees."""
+def open_loss_usd(state: PortfolioState, views: Mapping[str, BookView]) -> int:
+    """Return what the positions that would lose would lose at the best bid, in 1e-6 dollars, before fees."""
     total = 0
     for position in state.ledger.positions.values():
         view = views.get(position.condition_id)
         book = None if view is None else view.up if position.side == "UP" else view.down
         if book is not None and book.best_bid is not None:
-            total += position.shares * book.best_bid // MICRO - position.cost_usd
+            total += max(0, position.cost_usd - position.shares * book.best_bid // MICRO)
     return total
 
 
@@ -58,6 +58,7 @@ class KillSwitch:
     def __init__(self, context: Context, trips: Trips) -> None:
         self._context = context
         self._trips = trips
+        self._noting = False
 
     def judged(self, state: PortfolioState, views: Mapping[str, BookView]) -> PortfolioState:
         """Shut the gate where a limit is reached, and return the state that remembers what was seen."""
@@ -70,15 +71,24 @@ class KillSwitch:
         for reason, text in exceeded(losses, result, self._trips.losses):
             if reason not in losses.tripped:
                 gate.hold(None, reason, GateLevel.REDUCE_ONLY, text)
-                self._context.timer(TIMER, STORED_AFTER_S, Tick(TIMER))
+        self._note_later(losses)
         return state if losses == state.losses else replace(state, losses=losses)
 
-    def stored(self, state: PortfolioState, views: Mapping[str, BookView]) -> PortfolioState:
+    def _note_later(self, losses: Losses) -> None:
+        """See to it that a hold of ours is noted once it is kept; asked again meanwhile, it is not put off."""
+        ours = self._trips.losses != LossLimits()
+        if ours and not self._noting and self._held() - set(losses.tripped):
+            self._noting = True
+            self._context.timer(TIMER, STORED_AFTER_S, Tick(TIMER))
+
+    def stored(self, state: PortfolioState) -> PortfolioState:
         """Note which holds of ours are kept by now: their absence means from then on that a person lifted them."""
-        reached = exceeded(state.losses, result_usd(state, views), self._trips.losses)
-        kept = {reason for reason, _ in reached if is_held(self._context.gate.state, reason)}
-        tripped = tuple(sorted({*state.losses.tripped, *kept}))
+        self._noting = False
+        tripped = tuple(sorted({*state.losses.tripped, *self._held()}))
         return replace(state, losses=replace(state.losses, tripped=tripped))
+
+    def _held(self) -> set[str]:
+        return {reason for reason in REASONS if is_held(self._context.gate.state, reason)}
 
     def disagreed(self, found: Iterable[Difference]) -> None:
         """Shut the gate where the venue's ledger differed from ours beyond the tolerance; a share counts a dollar."""

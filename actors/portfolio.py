@@ -158,7 +158,7 @@ class PortfolioActor(Actor):
             case HoldingsReported() if message.revision == self._revision:
                 self._compare(message)
             case Tick(name="tripped"):
-                self._state = self._kill_switch.stored(self._state, self._views)
+                self._state = self._kill_switch.stored(self._state)
                 self._commit(())
             case Tick(name="holdings"):
                 self._ask_holdings()
