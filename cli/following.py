@@ -12,7 +12,7 @@ from core.records import Record
 from core.runtime.address import Address
 from core.runtime.clock import Clock
 
-END_WITHIN_S = 1.0
+END_WITHIN_S = 0.5
 
 Heard = Callable[[Step], None]
 
@@ -49,7 +49,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell what has been heard so far, and end; a second is enough for that or it goes untold."""
+        """Tell what has been heard so far, and end; half a second is enough for that or it goes untold."""
         self._queue.put(None)
         self._thread.join(END_WITHIN_S)
 
