@@ -248,7 +248,7 @@ def test_after_resume_the_limit_counts_anew(reason: str) -> None:
     resume(world)
     assert buys(world)
     world.run_s(1)
-    assert (tripped(world), world.state.losses.tripped) == (set(), ())
+    assert tripped(world) == set(world.state.losses.tripped) == set()
     world.quote(MARKET, bids=LOW[0], asks=LOW[1])
     world.propose(MARKET, "UP", "CLOSE")
     world.run_s(1)

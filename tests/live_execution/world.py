@@ -9,6 +9,7 @@ from actors import addresses
 from actors.execution import ExecutionClient
 from actors.execution_live import LiveExecutionClient, LiveSession
 from actors.executor import ExecutorActor, ExecutorState
+from actors.kill_switch import Trips
 from actors.portfolio import PortfolioActor, Sizing
 from actors.portfolio_state import PortfolioState
 from core.market.market import FeeSchedule, Market, Side
@@ -69,6 +70,8 @@ class LiveWorld:
         listen: bool = True,
         start_ms: int = START_MS,
         since_s: int | None = None,
+        trips: Trips | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self.clock = VirtualClock(start_ms)
         self.random = Random(seed)
@@ -85,11 +88,15 @@ class LiveWorld:
         sizing = Sizing(trade_size_usd, 2, order_type, OpenLimits())
 
         def portfolio(context: Context) -> Actor:
-            return PortfolioActor(context, SESSION, self.cash_usd, sizing, VENUE, self.said.append, live=True)
+            return PortfolioActor(
+                context, SESSION, self.cash_usd, sizing, VENUE, self.said.append, live=True, trips=trips
+            )
 
         def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
             session = LiveSession(SESSION, start_ms // 1000 if since_s is None else since_s)
-            return LiveExecutionClient(self.account, lambda _: _silent(), session, self.said.append, saved)
+            return LiveExecutionClient(
+                self.account, lambda _: _silent(), session, self.said.append, saved, max_failures=max_failures
+            )
 
         self._add(addresses.DB_WRITER, lambda context: Database(context, self.tables))
         for name in (addresses.NOTIFIER, addresses.DISCOVERY, addresses.WATCHDOG):
