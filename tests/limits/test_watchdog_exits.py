@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from actors import addresses
 from actors.exit_watch import SETTLE_AGAIN_S
-from actors.exits import BY_CHOICE, CLOSED, HELD
+from actors.exits import BY_CHOICE, CLOSED, HELD, HELD_BY_CHOICE
 from actors.watchdog import WatchdogActor, WatchdogLimits
 from core.alerts.kinds import SETTLEMENT_OVERDUE
 from core.market.events import Level
@@ -239,7 +239,7 @@ def test_what_nobody_wants_sold_is_written_down_once_as_held_by_choice(rules: Fo
     assert notes(world, "exit BTC") == []
     pulse_to(world, CLOSES_S + 1)
     ((status, detail),) = notes(world, "exit BTC")
-    assert status == "held to settlement by choice"
+    assert status == HELD_BY_CHOICE
     assert detail.endswith(f"({BY_CHOICE}): {BY_CHOICE}; no attempt")
     assert sum(isinstance(message, HeldByChoice) for _, _, message in world.traffic) == 1
     assert asked_for(world) == []

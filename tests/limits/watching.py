@@ -4,7 +4,7 @@ from actors import addresses
 from actors.feed_watch import FeedLimits
 from actors.watchdog import WatchdogLimits
 from core.market.market import Market
-from core.messages import FeedPulse, ForcedExit, RecorderPulse, Touch
+from core.messages import ForcedExit, RecorderPulse, Touch
 from core.records import HealthEventRecord
 from core.trading.forced_exits import ForcedExitRules
 from core.trading.gate import Hold
@@ -51,9 +51,9 @@ def pulse_for(world: World, seconds: float, assets: tuple[str, ...] = ("BTC",), 
         world.run_s(min(0.5, (end_ms - world.now_ms) / 1000))
 
 
-def pulse_to(world: World, at_s: float, **book: object) -> None:
+def pulse_to(world: World, at_s: float) -> None:
     """Let time pass until unix second `at_s`."""
-    pulse_for(world, at_s - world.now_ms / 1000, **book)
+    pulse_for(world, at_s - world.now_ms / 1000)
 
 
 def holds(world: World) -> dict[str, Hold]:
@@ -71,8 +71,3 @@ def notes(world: World, subject: str) -> list[tuple[str, str]]:
     """Return the status and the detail of what was written down about a subject."""
     rows = [row for row in world.tables.log if isinstance(row, HealthEventRecord)]
     return [(row.status, row.detail) for row in rows if row.subject == subject]
-
-
-def pulses(world: World) -> int:
-    """Return how often a feed was heard."""
-    return sum(isinstance(message, FeedPulse) for _, _, message in world.traffic)
