@@ -265,7 +265,10 @@ export class Assets {
   }
 
   draw() {
-    const shown = this.columns ?? Object.fromEntries(NAMES.map((name) => [name, []]));
+    let shown = this.columns ?? Object.fromEntries(NAMES.map((name) => [name, []]));
+    const opens = this.minutes === 0 && this.line?.opens_at_ms ? this.line.opens_at_ms / 1000 : 0;
+    const first = shown.t.findIndex((at) => at >= opens);
+    if (first !== 0) shown = Object.fromEntries(NAMES.map((name) => [name, first < 0 ? [] : shown[name].slice(first)]));
     this.prices.set([shown.t, shown.bid, shown.ask, shown.up, shown.fair]);
     this.moves.set([shown.t, shown.move]);
     this.actions.set([shown.t, shown.hold, shown.buy, shown.sell]);

@@ -70,7 +70,7 @@ export class Chart {
       {
         width,
         height,
-        padding: [10, spec.tight ? 8 : 26, 0, 0],
+        padding: [10, spec.tight ? 18 : 26, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: true, range: spec.xRange }, y: { range: spec.yRange } },

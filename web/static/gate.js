@@ -10,9 +10,9 @@ export function holdText(hold) {
 
 const amount = (value, unit) => {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "string" && !Number.isFinite(Number(value))) return value;
-  if (unit && unit.startsWith("USD")) return `${number(value)} ${unit}`;
-  return `${Number.isInteger(Number(value)) ? Number(value).toLocaleString("en-US") : price(value)}${unit ? ` ${unit}` : ""}`;
+  if (!Number.isFinite(Number(value))) return String(value);
+  if (unit?.startsWith("USD")) return number(value);
+  return Number.isInteger(Number(value)) ? Number(value).toLocaleString("en-US") : price(value);
 };
 
 /** What a person should know besides: what is unfinished, what was refused last, how the recorder and the venue do. */
@@ -72,17 +72,19 @@ export class Gate {
   limits(limits) {
     keyed(
       $("limits"), limits, (limit) => `${limit.name} ${limit.scope ?? ""}`,
-      () => make("div", { class: "limit" }, make("span"), make("span"), make("span", { class: "quiet" }), make("span", { class: "quiet n" }), make("div", { class: "track", "aria-hidden": "true" }, make("i"))),
+      () => make("div", { class: "limit" }, make("span", { class: "name" }, make("span"), make("span", { class: "quiet" })), make("span"), make("span", { class: "quiet" }), make("div", { class: "track", "aria-hidden": "true" }, make("i"))),
       (row, limit) => {
-        const [name, used, note, room, track] = row.children;
-        write(name, `${String(limit.name).replaceAll("_", " ")}${limit.scope ? ` · ${limit.scope}` : ""}${limit.trips ? " ⏻" : ""}`);
-        mark(name, "title", limit.trips ? "Trips the kill switch" : null);
-        write(used, limit.used === null || limit.used === undefined ? amount(limit.limit, limit.unit) : `${amount(limit.used, "")} of ${amount(limit.limit, limit.unit)}`);
-        write(note, limit.note ?? "");
+        const [name, used, room, track] = row.children;
+        const unit = limit.unit ? ` ${limit.unit}` : "";
+        write(name.children[0], `${String(limit.name).replaceAll("_", " ")}${limit.scope ? ` ${limit.scope}` : ""}`);
+        write(name.children[1], `${limit.note ? ` ${limit.note}` : ""}${limit.trips ? " · trips" : ""}`);
+        mark(name, "title", [limit.trips ? "Trips the kill switch" : "", limit.note ?? ""].filter(Boolean).join("; ") || null);
+        const known = limit.used !== null && limit.used !== undefined;
+        write(used, known ? `${amount(limit.used, limit.unit)} of ${amount(limit.limit, limit.unit)}${unit}` : `${amount(limit.limit, limit.unit)}${unit}`);
         write(room, limit.headroom === null || limit.headroom === undefined ? "" : `${amount(limit.headroom, limit.unit)} left`);
         const [most, now] = [Number(limit.limit), Number(limit.used)];
-        const part = limit.used !== null && limit.used !== undefined && most > 0 && Number.isFinite(now) ? Math.min(1, Math.max(0, now / most)) : null;
-        track.hidden = part === null;
+        const part = known && most > 0 && Number.isFinite(now) ? Math.min(1, Math.max(0, now / most)) : null;
+        track.classList.toggle("none", part === null);
         track.firstChild.style.width = `${100 * (part ?? 0)}%`;
         track.firstChild.className = part >= 1 ? "over" : part > 0.8 ? "near" : "";
       },
