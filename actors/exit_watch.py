@@ -31,7 +31,6 @@ class ExitWatch:
         self._busy: dict[Place, str] = {}
         self._asked: dict[Place, int] = {}
         self._recalled: dict[Place, int] = {}
-        self._noted: set[Place] = set()
         self._overdue: set[Place] = set()
 
     def hear(self, position: PositionPublished) -> None:
@@ -47,7 +46,6 @@ class ExitWatch:
             return
         for known in (self._positions, self._asked):
             known.pop(place, None)
-        self._noted.discard(place)
         self._overdue.discard(place)
 
     def check(self, retired: frozenset[str], waited_s: dict[str, float]) -> list[str]:
@@ -68,10 +66,9 @@ class ExitWatch:
             retires = position.asset in retired
             reason = exit_reason(held, self._rules, now_ms, retired=retires, flattened=flattened)
             if reason is not None:
-                self._ask(place, position, reason, now_ms)
-            elif place not in self._noted and held_by_choice(held, self._rules, now_ms):
-                self._noted.add(place)
-                self._context.tell(place[0], HeldByChoice(position.asset, position.condition_id))
+                self._ask(place, ForcedExit(position.asset, position.condition_id, reason), now_ms)
+            elif held_by_choice(held, self._rules, now_ms):
+                self._ask(place, HeldByChoice(position.asset, position.condition_id), now_ms)
         self._recall(now_ms)
         return overdue
 
@@ -88,11 +85,12 @@ class ExitWatch:
             book_age_s=self._feeds.book_age_s(position.asset, waited_s),
         )
 
-    def _ask(self, place: Place, position: PositionPublished, reason: str, now_ms: int) -> None:
+    def _ask(self, place: Place, wish: ForcedExit | HeldByChoice, now_ms: int) -> None:
+        """Tell a portfolio what is to become of a position, again and again: one wish may be lost with its reader."""
         asked_ms = self._asked.get(place)
         if asked_ms is None or abs(now_ms - asked_ms) >= EXIT_AGAIN_S * 1000:
             self._asked[place] = now_ms
-            self._context.tell(place[0], ForcedExit(position.asset, position.condition_id, reason))
+            self._context.tell(place[0], wish)
 
     def _await(self, place: Place, position: PositionPublished, held: Held, now_ms: int) -> list[str]:
         """See to it that somebody asks who won; one window after the close that is overdue."""

@@ -12,11 +12,24 @@ from core.trading.money import decimal
 from core.trading.orders import Intent
 from core.trading.positions import ClosedTrade, Position
 
-__all__ = ["BY_CHOICE", "CLOSED", "HELD", "attempted", "exit_events", "exit_intent", "hold_event", "last_exit_ms"]
+__all__ = [
+    "BY_CHOICE",
+    "CLOSED",
+    "HELD",
+    "OVER",
+    "UNASKED",
+    "attempted",
+    "exit_events",
+    "exit_intent",
+    "hold_event",
+    "last_exit_ms",
+]
 
 HELD = "held to settlement"
 HELD_BY_CHOICE = "held to settlement by choice"
 CLOSED = "closed"
+UNASKED, OVER = "not asked for in time", "the window is over"
+"""What is written down of a position that reached the close while nobody was there to sell it."""
 
 
 def last_exit_ms(market: Market) -> int:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors import addresses
-from actors.exits import BY_CHOICE, HELD, attempted, exit_events, exit_intent, hold_event, last_exit_ms
+from actors.exits import BY_CHOICE, HELD, OVER, UNASKED, attempted, exit_events, exit_intent, hold_event, last_exit_ms
 from actors.kill_switch import KillSwitch, Trips
 from actors.portfolio_booking import Booked, position_rows, reported, settled
 from actors.portfolio_limits import limits_of
@@ -259,6 +259,13 @@ class PortfolioActor(Actor):
         self._alarm(HELD, event.detail)
         self._commit((event,))
 
+    def _note_unsold(self, condition_id: str) -> None:
+        """Write down what is held after the close if nobody has: who asks for exits, or we, may have been away."""
+        for position in self._state.positions(condition_id):
+            progress = self._state.exit_of(position)
+            if position.shares >= LOT_SHARES and not progress.held:
+                self._hold(position, progress.reason or UNASKED, Hold(OVER))
+
     def _hold_by_choice(self, condition_id: str) -> None:
         """Write down, once, that a market's position is not sold before the close because nobody wants it to be."""
         for position in self._state.positions(condition_id):
@@ -275,9 +282,9 @@ class PortfolioActor(Actor):
         if booked is None:
             return
         before, self._state = self._state, booked.state
-        if is_terminal(order):
-            self._await_winner(order.condition_id)  # a late fill may have made a position anew
         self._booked(order.asset, order.condition_id, before, booked)
+        if is_terminal(order):  # a late fill may have made a position anew; what was booked is written before
+            self._await_winner(order.condition_id)
         if is_terminal(order) and order.filled_shares == 0:
             self._refusal = f"{order.asset} {order.side} {order.state}: {order.last_error}"
         self._show()
@@ -385,6 +392,7 @@ class PortfolioActor(Actor):
         if window.closes_at_s * 1000 > now_ms:
             self.context.timer_at(key, window.closes_at_s * 1000, Tick(key))
             return
+        self._note_unsold(condition_id)
         wish = AwaitWinner(market.asset, condition_id, window.slug, window.closes_at_s)
         self.context.tell(addresses.DISCOVERY, wish)
         self.context.timer(key, ASK_WINNER_EVERY_S, Tick(key))

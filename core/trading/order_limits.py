@@ -11,7 +11,8 @@ from core.trading.ledger import Ledger
 from core.trading.money import decimal, notional_usd
 from core.trading.orders import Intent, Order
 
-MINUTE_MS = 60_000
+MINUTE_MS = 61_000
+"""A second more than a minute: of two orders that are sized a minute apart, the first may have been sent that late."""
 
 
 class OrderLimits(msgspec.Struct, frozen=True):
@@ -33,7 +34,8 @@ class OrderLimits(msgspec.Struct, frozen=True):
 class Exposure(msgspec.Struct, frozen=True):
     """What is at stake at cost: money in positions and reserved for opening orders, fees included; dollars in 1e-6.
 
-    In the market and the asset of one order, and in all; `markets` counts where anything is held or being bought.
+    In the market and the asset of one order, and in all; `markets` counts where anything is held or being bought. A
+    position that has returned more than it cost counts as nothing: it makes no room for others.
     """
 
     market_usd: int = 0
@@ -44,7 +46,7 @@ class Exposure(msgspec.Struct, frozen=True):
 
 def exposure_of(ledger: Ledger, asset: str, condition_id: str) -> Exposure:
     """Return the exposure of the account, with that of one market and of one asset."""
-    stakes = [(p.asset, p.condition_id, p.cost_usd) for p in ledger.positions.values() if p.shares]
+    stakes = [(p.asset, p.condition_id, max(0, p.cost_usd)) for p in ledger.positions.values() if p.shares]
     stakes += [(r.asset, r.condition_id, r.usd) for r in ledger.reservations.values() if r.action == "OPEN"]
     return Exposure(
         market_usd=sum(usd for _, of, usd in stakes if of == condition_id),
