@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.trading.gate import GateLevel, GateState, OrderKind, level, permits, stricter, with_hold, without_hold
+from core.trading.gate import (
+    GateLevel,
+    GateState,
+    Hold,
+    OrderKind,
+    is_held,
+    level,
+    permits,
+    stricter,
+    with_hold,
+    without_hold,
+)
 
 SCOPES = st.sampled_from([None, "BTC", "ETH"])
 REASONS = st.sampled_from(["halt", "drawdown", "stale"])
@@ -82,3 +93,43 @@ def test_the_state_survives_its_encoding(holds: list[tuple[str | None, str, Gate
     state = a_state(holds)
 
     assert msgspec.json.decode(msgspec.json.encode(state), type=GateState) == state
+
+
+def test_a_hold_is_found_by_scope_and_reason() -> None:
+    state = a_state([(None, "halt", GateLevel.CLOSED), ("BTC", "stale", GateLevel.REDUCE_ONLY)])
+
+    assert is_held(state, "halt")
+    assert is_held(state, "stale", "BTC")
+    assert not is_held(state, "stale")
+    assert not is_held(state, "halt", "BTC")
+    assert not is_held(GateState(), "halt")
+
+
+def test_two_persisted_values_that_are_the_same_stay_as_they_are() -> None:
+    one = a_state([(None, "halt", GateLevel.CLOSED)])
+    other = GateState(one.holds, one.sequence)
+
+    assert stricter(one, other) is one
+    assert stricter(one, GateState(one.holds, 9)).sequence == 9
+
+
+def test_a_union_that_is_news_to_the_newer_value_is_one_change() -> None:
+    one = GateState((Hold("", "halt", GateLevel.CLOSED),), 4)
+    other = GateState((Hold("BTC", "stale", GateLevel.REDUCE_ONLY),), 6)
+
+    assert stricter(one, other).sequence == stricter(other, one).sequence == 7
+
+
+def test_of_two_holds_alike_the_first_one_keeps_its_author_and_only_common_softening_stays() -> None:
+    early = Hold("", "halt", GateLevel.CLOSED, "z", "zoe", 1, ("BTC", "ETH"))
+    late = Hold("", "halt", GateLevel.CLOSED, "a", "ada", 2, ("ETH", "SOL"))
+    for pair in ((early, late), (late, early)):
+        (hold,) = stricter(GateState(pair[:1], 1), GateState(pair[1:], 1)).holds
+        assert hold == Hold("", "halt", GateLevel.CLOSED, "z", "zoe", 1, ("ETH",))
+
+
+def test_of_two_holds_the_stricter_one_stays_whole() -> None:
+    mild = Hold("", "halt", GateLevel.REDUCE_ONLY, "z", "zoe", 1)
+    hard = Hold("", "halt", GateLevel.CLOSED, "a", "ada", 2)
+    for pair in ((mild, hard), (hard, mild)):
+        assert stricter(GateState(pair[:1], 1), GateState(pair[1:], 1)).holds == (hard,)

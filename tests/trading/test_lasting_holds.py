@@ -1,5 +1,6 @@
 """What an operator's halt, flatten and resume make of the gate, and what a store's content may do to it."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +115,50 @@ def test_a_flatten_that_was_stored_elsewhere_softens_the_halt_it_knew() -> None:
 def test_what_ends_with_its_cause_does_not_last(reason: str) -> None:
     assert reason not in LASTING
     assert {HALT, FLATTEN} <= LASTING
+
+
+def test_a_flatten_says_who_when_and_why_also_where_it_was_stored_elsewhere() -> None:
+    state = flattened(GateState(), "BTC", "ada", NOON_MS, "leaving")
+    (hold,) = state.holds
+
+    assert hold == Hold("BTC", FLATTEN, REDUCE_ONLY, "leaving", "ada", NOON_MS)
+    assert absorbed(GateState(), [hold]).holds == (hold,)
+    assert flattened(GateState(), "", "ada", NOON_MS).holds == (Hold("", FLATTEN, REDUCE_ONLY, "", "ada", NOON_MS),)
+
+
+def test_a_halt_that_was_stored_elsewhere_keeps_its_author() -> None:
+    assert absorbed(GateState(), a_halt().holds).holds == a_halt().holds
+
+
+def test_commands_that_were_stored_elsewhere_are_taken_in_the_order_they_were_given() -> None:
+    flat = Hold("", FLATTEN, REDUCE_ONLY, set_by="ada", set_at_ms=NOON_MS)
+    halt = Hold("", HALT, CLOSED, set_by="ada", set_at_ms=NOON_MS + 1)
+
+    assert levels_of(absorbed(GateState(), [halt, flat])) == [CLOSED] * 3
+    later = msgspec.structs.replace(halt, set_at_ms=NOON_MS - 1)
+    assert levels_of(absorbed(GateState(), [flat, later])) == [REDUCE_ONLY] * 3
+
+
+def test_flatten_of_everything_makes_a_halt_of_one_asset_reduce_only_too() -> None:
+    state = GateState((Hold("ETH", HALT, CLOSED, softened_for=("ETH",)),))
+
+    assert [hold.level for hold in flattened(state, "", "ada", NOON_MS).holds] == [REDUCE_ONLY] * 2
+    assert all(hold.softened_for == () for hold in flattened(state, "", "ada", NOON_MS).holds)
+    assert levels_of(flattened(state, "BTC", "ada", NOON_MS)) == levels_of(with_hold(state, "BTC", "x", REDUCE_ONLY))
+
+
+def test_each_command_is_one_change_of_the_gate_and_none_where_nothing_changes() -> None:
+    halt = a_halt(GateState((), 7))
+
+    assert halt.sequence == 8
+    assert resumed(halt).sequence == 9
+    assert resumed(GateState((), 7)) == GateState((), 7)
+    assert absorbed(halt, halt.holds) is halt
+    known = with_hold(GateState((), 7), None, "daily loss", REDUCE_ONLY)
+    assert absorbed(known, known.holds) == known
+    assert absorbed(GateState(), known.holds).sequence == 1
+
+
+def test_a_hold_is_told_with_what_is_known_of_it() -> None:
+    assert told(Hold("BTC", "starting", REDUCE_ONLY)) == "BTC reduce-only: starting"
+    assert told(Hold("", "halt", CLOSED, "", "ada")) == "all closed: halt by ada"

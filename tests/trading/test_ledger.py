@@ -5,11 +5,19 @@ import pytest
 
 from core.errors import RejectedError
 from core.market.market import FeeSchedule
-from core.trading.booking import REMEMBERED_MARKETS, Applied, apply_fill, settle
+from core.trading.booking import (
+    REMEMBERED_MARKETS,
+    Applied,
+    apply_fill,
+    settle,
+    with_venue_cash,
+    with_venue_shares,
+)
 from core.trading.ledger import (
     Ledger,
     confirmed_shares,
     free_cash,
+    is_dust,
     new_ledger,
     position_key,
     release,
@@ -19,7 +27,7 @@ from core.trading.ledger import (
 from core.trading.lifecycle import IllegalTransitionError
 from core.trading.money import MICRO, micros
 from core.trading.orders import FillState
-from core.trading.positions import mark_to_bid
+from core.trading.positions import ClosedTrade, mark_to_bid, settled
 from core.trading.sizing import Sized
 from tests.trading.builders import NOW_MS, a_fill, an_intent, an_order
 
@@ -278,8 +286,8 @@ def test_a_fill_that_comes_to_light_after_settlement_is_settled_at_once(empty: L
 
 
 def test_a_late_match_waits_for_its_confirmation_and_may_fail(empty: Ledger) -> None:
-    settled, _ = settle(empty, "0xc", "UP", LATER_MS)
-    matched = bought(settled, "MATCHED")
+    paid, _ = settle(empty, "0xc", "UP", LATER_MS)
+    matched = bought(paid, "MATCHED")
 
     assert matched.closed_trade is None
     assert bought(matched.ledger).ledger.cash_usd == micros("104.825")
@@ -321,8 +329,8 @@ def test_the_mark_is_net_of_both_fees(holding: Ledger) -> None:
 
 def test_the_ledger_survives_its_checkpoint(holding: Ledger) -> None:
     busy = reserve(sold(holding, shares=3, state="MATCHED").ledger, CLOSE, Sized(5 * MICRO, micros("0.4"), 0))
-    settled, _ = settle(holding, "0xc", "UP", LATER_MS)
-    for ledger in (busy, settled):
+    paid, _ = settle(holding, "0xc", "UP", LATER_MS)
+    for ledger in (busy, paid):
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(ledger), type=Ledger) == ledger
 
 
@@ -338,3 +346,108 @@ def test_an_older_fill_does_not_turn_back_the_clock(holding: Ledger) -> None:
     position = apply_fill(holding, earlier, BUY, OPEN).ledger.positions[position_key("0xc", "UP")]
 
     assert position.updated_ms == NOW_MS
+
+
+# -- a round trip in full ---------------------------------------------------------------------------------------------
+
+
+def test_a_round_trip_tells_everything_of_what_it_was(holding: Ledger) -> None:
+    assert sold(holding).closed_trade == ClosedTrade(
+        id="i1.0",
+        session_id=1,
+        asset="BTC",
+        condition_id="0xc",
+        side="UP",
+        entry_intent_id="i1",
+        opened_ms=NOW_MS,
+        closed_ms=LATER_MS,
+        shares=10 * MICRO,
+        entry_price=micros("0.50"),
+        exit_price=micros("0.60"),
+        fees_usd=343_000,
+        pnl_net_usd=657_000,
+        exit_reason="policy",
+        force_closed=False,
+        force_close_reason=None,
+    )
+    assert sold(holding).ledger.trade_count == 1
+
+
+def test_what_was_sold_by_force_before_the_settlement_is_no_forced_round_trip(holding: Ledger) -> None:
+    forced = msgspec.structs.replace(CLOSE, forced=True, reason="T-2")
+    fill = a_fill(SELL, shares=4, price="0.60")
+    ledger = apply_fill(holding, fill, SELL, forced).ledger
+    (trade,) = settle(ledger, "0xc", "UP", LATER_MS)[1]
+
+    assert (trade.exit_reason, trade.force_closed, trade.force_close_reason) == ("settlement", False, None)
+
+
+def test_a_sale_by_force_that_settlement_only_confirms_keeps_its_reason(holding: Ledger) -> None:
+    position = holding.positions[position_key("0xc", "UP")]
+    gone = msgspec.structs.replace(position, shares=0, exit_reason="T-2", force_close_reason="T-2")
+    after = settled(gone, "UP", LATER_MS)
+
+    assert (after.shares, after.exit_reason, after.force_close_reason) == (0, "T-2", "T-2")
+    assert settled(position, "UP", LATER_MS).shares == 0
+
+
+# -- the venue's word -------------------------------------------------------------------------------------------------
+
+
+def test_shares_that_the_venue_has_are_taken_at_the_cost_we_know(holding: Ledger) -> None:
+    key = position_key("0xc", "UP")
+    applied = with_venue_shares(holding, key, 7 * MICRO, LATER_MS)
+    before, after = holding.positions[key], applied.ledger.positions[key]
+
+    assert applied.closed_trade is None
+    assert (after.shares, after.cost_usd, after.updated_ms) == (7 * MICRO, before.cost_usd, LATER_MS)
+    assert msgspec.structs.replace(applied.ledger, positions={}) == msgspec.structs.replace(holding, positions={})
+
+
+def test_other_positions_are_nobodys_business_then(holding: Ledger) -> None:
+    order = an_order("o9", condition_id="0xd")
+    both = apply_fill(holding, a_fill(order), order, an_intent(condition_id="0xd")).ledger
+    applied = with_venue_shares(both, "0xc/UP", 7 * MICRO, LATER_MS)
+
+    assert applied.ledger.positions["0xd/UP"] == both.positions["0xd/UP"]
+
+
+@pytest.mark.parametrize("shares", [0, 1])
+def test_a_position_that_the_venue_does_not_have_ends_as_a_loss_of_all_it_cost(holding: Ledger, shares: int) -> None:
+    applied = with_venue_shares(holding, position_key("0xc", "UP"), shares, LATER_MS)
+    if shares:
+        assert applied.closed_trade is None
+        return
+    trade = applied.closed_trade
+    assert trade is not None
+    assert (trade.exit_reason, trade.pnl_net_usd, trade.closed_ms) == ("reconciled", -micros("5.175"), LATER_MS)
+    assert applied.ledger.positions == {}
+    assert (applied.ledger.realised_usd, applied.ledger.trade_count) == (-micros("5.175"), 1)
+
+
+@pytest.mark.parametrize("cash", ["80", "120"])
+def test_the_venues_cash_is_a_deposit_or_a_withdrawal_and_no_result(holding: Ledger, cash: str) -> None:
+    after = with_venue_cash(holding, micros(cash))
+
+    assert after.cash_usd == micros(cash)
+    assert after.start_usd - holding.start_usd == after.cash_usd - holding.cash_usd
+    assert (after.realised_usd, after.positions) == (holding.realised_usd, holding.positions)
+
+
+# -- dust -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shares", "dust"), [(0, False), (1, True), (9_999, True), (10_000, False)])
+def test_dust_is_less_than_can_be_sold(holding: Ledger, shares: int, *, dust: bool) -> None:
+    position = msgspec.structs.replace(holding.positions["0xc/UP"], shares=shares)
+
+    assert is_dust(holding, position) == dust
+
+
+def test_what_a_fill_may_still_bring_back_is_no_dust(empty: Ledger) -> None:
+    ledger = bought(empty, "MATCHED").ledger
+    position = msgspec.structs.replace(ledger.positions["0xc/UP"], shares=1)
+
+    assert not is_dust(ledger, position)
+    assert is_dust(ledger, msgspec.structs.replace(position, side="DOWN"))
+    assert is_dust(ledger, msgspec.structs.replace(position, condition_id="0xd"))

@@ -210,3 +210,22 @@ def test_nothing_is_dust_even_where_the_market_has_no_minimum() -> None:
     market = msgspec.structs.replace(a_market(), min_order_shares=0)
 
     assert size_close(market, a_view().up, 9_999, slippage_ticks=1) == Refusal("dust")
+
+
+def test_the_smallest_order_that_the_venue_takes_is_no_dust() -> None:
+    assert size_close(a_market(), a_view().up, 5 * MICRO, slippage_ticks=1) == Sized(5 * MICRO, micros("0.48"), 0)
+
+
+@pytest.mark.parametrize(
+    ("worst", "limit"), [("0.40", "0.47"), ("0.475", "0.48"), ("0.48", "0.48"), ("0.485", "0.49"), ("0.49", "0.49")]
+)
+def test_a_close_is_at_its_worst_price_at_least_and_on_the_tick(worst: str, limit: str) -> None:
+    sized = size_close(a_market(), a_view().up, 10 * MICRO, slippage_ticks=2, worst_price=micros(worst))
+
+    assert sized == Sized(10 * MICRO, micros(limit), 0)
+
+
+def test_a_close_that_would_have_to_be_cheaper_is_refused() -> None:
+    sized = size_close(a_market(), a_view().up, 10 * MICRO, slippage_ticks=2, worst_price=micros("0.495"))
+
+    assert sized == Refusal("bid for at 0.490000, 0.495000 allowed")
