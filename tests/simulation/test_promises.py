@@ -145,3 +145,8 @@ def test_the_command_runs_seeds_and_says_what_happened(capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "2 runs, 0 broken" in said
     assert "crash" in said
+
+
+def test_a_sale_reported_after_the_close_is_written_with_the_state_that_knows_it() -> None:
+    """Seed 204 found a checkpoint without the position, committed before the rows that took it from the table."""
+    assert run_seed(204).broken is None
