@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test lint types mutate lock clean
+.PHONY: setup run test lint types mutate docs lock clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ mutate: setup
 	rm -rf mutants
 	nice -n 15 $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
+
+docs: setup
+	$(BIN)/mkdocs build --quiet
 
 lock:
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
