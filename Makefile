@@ -42,4 +42,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --constraint requirements.lock --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.txt
 
 clean:
-	rm -rf $(VENV) build dist mutants *.egg-info
+	rm -rf $(VENV) build dist site mutants *.egg-info
