@@ -16,13 +16,20 @@ WAITED_FOR = frozenset(("restart", "add", "remove", "status", "halt", "resume", 
 
 def main() -> None:
     """Run a command; an error of ours is one line, anything else is a defect and keeps its traceback."""
+    if sys.stdout is None or sys.stderr is None:
+        from cli.closed_output import replace_missing  # noqa: PLC0415 -- rarely needed
+
+        replace_missing()
     try:
         code = _done(sys.argv[1:])
-    except BrokenPipeError:
-        from cli.closed_output import discard, reader_gone  # noqa: PLC0415 -- rarely needed
+    except OSError as error:
+        from cli.closed_output import discard, reader_gone, unwritable  # noqa: PLC0415 -- rarely needed
 
-        if not reader_gone():
-            raise  # some other pipe than the output
+        reason = None if isinstance(error, BrokenPipeError) else unwritable()
+        if reason is not None:
+            sys.stderr.write(f"fusebox: standard output cannot be written: {reason}\n")
+        elif not isinstance(error, BrokenPipeError) or not reader_gone():
+            raise  # it is about some other file or pipe
         discard()
         code = EXIT_FAILED
     sys.exit(code)

@@ -176,6 +176,8 @@ class Settings(LimitFields, PageFields, BaseSettings):
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("postgres://", "postgresql://")):
             raise ValueError("not a PostgreSQL address")
+        if value is not None:
+            urlsplit(value.get_secret_value())  # what it says of a bad one shows nothing of it
         return value
 
     @field_validator("discord_webhook_url")
