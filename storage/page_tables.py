@@ -104,8 +104,8 @@ def events(connection: Connection, asked: Asked) -> list[dict[str, Any]]:
     """
     parts: list[SQL] = [EVENTS]
     if asked.asset:
-        parts.append(SQL(" AND (right(subject, length(%(asset)s) + 1) = '.' || %(asset)s OR subject = %(asset)s"))
-        parts.append(SQL(" OR starts_with(detail, %(asset)s || ' '))"))
+        parts.append(SQL(" AND (right(subject, length(%(asset)s) + 1) IN ('.' || %(asset)s, ' ' || %(asset)s)"))
+        parts.append(SQL(" OR subject = %(asset)s OR starts_with(detail, %(asset)s || ' '))"))
     parts += [SQL(" AND (subject ILIKE %(text)s OR status ILIKE %(text)s OR detail ILIKE %(text)s)")] * bool(asked.text)
     return _rows(connection, Composed([*parts, EVENTS_END]), asked)
 

@@ -40,9 +40,9 @@ class Visit:
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
 
-    def until(self, expression: str) -> None:
+    def until(self, expression: str, within_ms: float = WITHIN_MS) -> None:
         """Wait until a JavaScript expression holds."""
-        self.page.wait_for_function(f"() => {expression}", timeout=WITHIN_MS)
+        self.page.wait_for_function(f"() => {expression}", timeout=within_ms)
 
     def violations(self) -> list[str]:
         """Return what axe-core calls serious or critical, with the first place of each."""

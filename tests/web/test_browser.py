@@ -197,16 +197,17 @@ def test_a_page_server_that_dies_is_started_again_at_the_same_address_and_tradin
 @pytest.mark.skipif(IMAGES not in os.environ, reason=f"{IMAGES}=1 makes the README's pictures anew")
 def test_the_readmes_pictures(browser: Browser) -> None:
     with demo(FUSEBOX_POLICY="shipped") as (supervisor, url):
-        for _ in range(12):
+        for _ in range(30):
             supervisor.wait_for("closed by")
         looks: list[tuple[str, tuple[int, int], Scheme]] = [
-            ("dark", DESKTOP, "dark"), ("light", DESKTOP, "light"), ("phone", PHONE, "dark")
+            ("dark", (1440, 1290), "dark"), ("light", (1440, 1290), "light"), ("phone", (360, 1290), "dark")
         ]  # fmt: skip
         for name, size, scheme in looks:
             with visit(browser, url, size, scheme) as visited:
                 visited.until(LIVE)
                 visited.until("document.querySelector('#ledger tbody tr') !== null")
                 visited.until("document.querySelector('#equity-chart .nothing').hidden")
+                visited.until("/^0:(0[5-9]|1|2)/.test(document.querySelector('#asset-side b').textContent)", 70_000)
                 target = ROOT / "docs" / "images" / f"dashboard-{name}.png"
                 target.parent.mkdir(exist_ok=True)
-                visited.page.screenshot(path=target, full_page=size == DESKTOP)
+                visited.page.screenshot(path=target)

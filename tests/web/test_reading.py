@@ -125,6 +125,7 @@ def test_events_are_found_by_asset_and_by_a_text_as_it_is(
             return [row["subject"] for row in found]
 
         assert subjects(asset="BTC") == ["feed.binance.BTC"]
+        assert subjects(asset="ETH") == ["market.ETH", "gate ETH"]
         assert subjects(text="STALE") == ["feed.binance.BTC"]
         assert subjects(text="%") == ["market.ETH"], "a percent sign is a percent sign"
         assert subjects(text="_") == []
