@@ -35,7 +35,7 @@ mutate: setup
 	$(BIN)/mutmut results
 
 docs: setup
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build
 
 lock:
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
