@@ -44,8 +44,8 @@ def show(
     What cannot be used is named, and shown as if it had not been set. Exit codes: 0 done, 2 something cannot be used.
     """
     given = given_layers(profile, mode)
-    settings, problems = usable(given)
-    found = [each for each in rows(settings, given) if each.changed or not changed]
+    settings, problems, used = usable(given)
+    found = [each for each in rows(settings, used) if each.changed or not changed]
     if output_json:
         told = [problem.line for problem in problems]
         _print_json({"settings": [msgspec.to_builtins(each) for each in found], "problems": told})
@@ -84,8 +84,8 @@ def given_layers(profile: str | None, mode: str | None) -> Layers:
     return layers(os.environ, {"profile": profile, "mode": mode}, PROJECT_ROOT / ".env")
 
 
-def usable(given: Layers) -> tuple[Settings, list[Problem]]:
-    """Return the settings with what cannot be used left out, and each reason why something was.
+def usable(given: Layers) -> tuple[Settings, list[Problem], Layers]:
+    """Return the settings with what cannot be used left out, each reason why something was, and what was used.
 
     Raises:
         FatalError: the defaults cannot be used either.
@@ -95,7 +95,7 @@ def usable(given: Layers) -> tuple[Settings, list[Problem]]:
         settings, more = checked(given)
         problems += [problem for problem in more if problem not in problems]
         if settings is not None:
-            return settings, problems
+            return settings, problems, given
         blamed = frozenset(name for problem in more for name in _blamed(problem))
         if not any(name in blamed and not each.of_profile for name, each in given.given.items()):
             raise FatalError("\n".join(problem.line for problem in problems))

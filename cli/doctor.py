@@ -57,7 +57,7 @@ def examined(profile: str | None, mode: str | None, *, offline: bool = False) ->
     except ConfigError as error:
         text, _, remedy = str(error).rpartition(": ")
         return [problem("settings", text, remedy)]
-    settings, problems = usable(layers)
+    settings, problems, layers = usable(layers)
     hidden = scrubber_of(settings)
     lines = [*settings_lines(settings, problems, layers, env_file), *host_lines(settings.state_dir)]
     lines += database_lines(settings)

@@ -61,7 +61,7 @@ def _clob(url: str, most_skew_ms: int, now_ms: NowMs) -> list[Line]:
         return [_failed("clob", url, error)]
     finally:
         clob.close()
-    return [_answered("clob", url, began_s), _skew("venue clock", "Polymarket's", skew_ms, most_skew_ms)]
+    return [_answered("clob", url, began_s), skew_line("venue clock", "Polymarket's", skew_ms, most_skew_ms)]
 
 
 def _gamma(url: str, asset: str, window_s: int, now_ms: NowMs) -> list[Line]:
@@ -96,7 +96,7 @@ def _binance(url: str, asset: str, most_skew_ms: int, now_ms: NowMs) -> list[Lin
     finally:
         rest.close()
     skew_ms = max(asked_ms - theirs_ms, 0) or min(answered_ms - theirs_ms, 0)
-    return [_answered("binance", url, began_s), _skew("binance clock", "Binance's", skew_ms, most_skew_ms)]
+    return [_answered("binance", url, began_s), skew_line("binance clock", "Binance's", skew_ms, most_skew_ms)]
 
 
 def _websocket(topic: str, url: str) -> list[Line]:
@@ -137,7 +137,8 @@ def _failed(topic: str, url: str, error: Exception) -> Line:
     return problem(topic, f"{url}: {said}", COUNTRY if any(sign in said for sign in CLOSED) else NETWORK)
 
 
-def _skew(topic: str, whose: str, skew_ms: int, most_ms: int) -> Line:
+def skew_line(topic: str, whose: str, skew_ms: int, most_ms: int) -> Line:
+    """Return how far our clock is off, positive where it is ahead."""
     if not skew_ms:
         return ok(topic, f"agrees with {whose}, as far as travel times let it be told")
     said = f"ours is {abs(skew_ms) / 1000:.1f} s {'ahead of' if skew_ms > 0 else 'behind'} {whose}"

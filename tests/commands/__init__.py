@@ -1,0 +1,1 @@
+"""Specifications of the command line itself: help, mistakes, completion, output, config, doctor, migrate."""
