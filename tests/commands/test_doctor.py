@@ -1,4 +1,4 @@
-"""`doctor`: a finding a line, each with what to do about it; starts nothing, shows no key; exit code 1 with a problem."""
+"""`doctor`: a finding a line, with what to do about it; starts nothing, shows no key; exit code 1 with a problem."""
 
 import json
 import subprocess
