@@ -23,14 +23,18 @@ from bench.simulation.watched import WatchedRuntime
 from cli.wiring import Rules, Services, Venues, assemble, start_all
 from core.errors import RejectedError, TransientError, UnknownOutcomeError
 from core.market.book import LocalBook
+from core.market.market import Side
 from core.records import Record
 from core.runtime.actor import Actor
 from core.runtime.address import Address
 from core.runtime.context import Context
 from core.runtime.faults import SkewedClock
+from core.runtime.gate import GateCell
 from core.runtime.message import Envelope
 from core.runtime.supervision import DeadLetter, SystemEvent
 from core.trading.forced_exits import ForcedExitRules
+from core.trading.gate import GateState
+from core.trading.lasting_holds import lasting
 from core.trading.limits import OpenLimits
 
 SETTLE_STEP_MS = 5_000
@@ -69,24 +73,27 @@ class Simulation:
         database: Database | None = None,
         plants: Mapping[Address, Plant] | None = None,
         log: Callable[[str], None] | None = None,
+        rules: Rules | None = None,
+        auditor: Callable[[Database, int, Mapping[str, Side]], Auditor] = Auditor,
     ) -> None:
         self.scenario = scenario
         self.clock = SkewedClock(scenario.start_ms)
         self.chaos = chaos(self.clock)
         self.venue = Venue(scenario, self.clock)
         self.database = database if database is not None else Database()
-        self.auditor = Auditor(self.database, scenario.start_usd, self.venue.winners())
+        self.auditor = auditor(self.database, scenario.start_usd, self.venue.winners())
         self._plants = dict(plants or {})
         self._log = log
         self._digest = hashlib.sha256()
         self._messages = 0
-        self._rules = _rules(scenario)
+        self._rules = rules if rules is not None else _rules(scenario)
+        self._gate = GateState()
         self.runtime = self._new_process()
 
     # -- processes ----------------------------------------------------------------------------------------------
 
     def _new_process(self) -> WatchedRuntime:
-        """Start from what is committed, as `run` does: only the portfolio's checkpoint is."""
+        """Start from what outlasts a process: the portfolio's committed checkpoint, holds that only a person lifts."""
         self.clock.skew_ms = 0
         self.database.lease_epoch += 1
         epoch = self.database.lease_epoch
@@ -98,6 +105,7 @@ class Simulation:
             self.chaos,
             seed=self.scenario.seed,
             lease_epoch=epoch,
+            gate=GateCell(self._gate),
             saved=saved,
             work_ms=self.scenario.work_ms,
             trace=self._trace,
@@ -194,6 +202,7 @@ class Simulation:
             self.chaos.skews_clock()
             if self.chaos.kills_process():
                 self._line("the process is killed")
+                self._gate = GateState(lasting(self.runtime.gate.state), self.runtime.gate.state.sequence)
                 self.clock.advance_to(self.clock.true_ms() + self.chaos.away_ms())
                 self.runtime = self._new_process()
         self.runtime.run_until(until_ms)
