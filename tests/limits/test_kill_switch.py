@@ -253,6 +253,10 @@ def test_after_resume_the_limit_counts_anew(reason: str) -> None:
     world.propose(MARKET, "UP", "CLOSE")
     world.run_s(1)
     assert tripped(world) == {reason}
+    world.run_s(STORED_AFTER_S + 1)
+    assert world.state.losses.tripped == (reason,)
+    resume(world)
+    assert buys(world)
 
 
 @pytest.mark.parametrize("reason", REASONS)

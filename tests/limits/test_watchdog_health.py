@@ -10,7 +10,7 @@ from core.messages import Alert, AssetAdded, AssetRemoved, RecorderPulse
 from core.runtime.address import Address
 from core.status import FeedStatus, WatchdogStatus
 from core.trading.gate import GateLevel
-from tests.actors.builders import World
+from tests.actors.builders import SESSION, World
 from tests.limits.watching import BOOKS, FEEDS, FLOW, holds, notes, pulse_for, watched
 
 SKEWED = FeedLimits(book_stale_s=2.0, flow_stale_s=1.5, max_skew_ms=2_000)
@@ -151,13 +151,24 @@ def test_an_asset_that_is_added_is_held_until_its_own_feeds_are_fresh() -> None:
     assert world.runtime.gate.level("ETH") is GateLevel.OPEN
 
 
-def test_what_was_heard_before_an_asset_was_added_again_is_of_actors_that_are_gone() -> None:
+@pytest.mark.parametrize("heard", [BOOKS, FLOW])
+def test_what_was_heard_before_an_asset_was_added_again_is_of_actors_that_are_gone(heard: Address) -> None:
     world = watched()
     world.runtime.tell(addresses.WATCHDOG, AssetAdded("BTC"))
+    world.pulse(heard, "BTC")
     world.run_ms(600)
     assert set(holds(world)) == {"starting"}
     pulse_for(world, 0.5)
     assert holds(world) == {}
+
+
+def test_what_is_written_down_says_of_which_session_and_when() -> None:
+    world = watched()
+    world.pulse(BOOKS, "BTC", connected=False)
+    settle(world)
+    (row,) = world.events()
+    assert (row.session_id, row.subject, row.status) == (SESSION, BOOKS.name, "critical")
+    assert 0 <= world.now_ms - row.at_ms <= 300
 
 
 def test_an_asset_that_is_removed_is_not_watched_any_more() -> None:

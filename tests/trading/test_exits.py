@@ -189,3 +189,32 @@ def test_only_the_latest_attempts_are_kept_but_all_are_counted() -> None:
         progress = progress.tried(Attempt(ExitStep.RESTING, CENT, number))
 
     assert (progress.count, len(progress.attempts), progress.held) == (REMEMBERED_ATTEMPTS + 5, REMEMBERED_ATTEMPTS, "")
+
+
+@pytest.mark.parametrize("field", ["held_shares", "sellable_shares"])
+def test_the_smallest_amount_that_can_be_sold_is_sold(field: str) -> None:
+    assert isinstance(next_step(RULES, replace(NOW, **{field: 5 * MICRO})), Quote)
+
+
+def test_without_an_offer_the_bid_is_the_fair_price_and_without_a_bid_nothing_is() -> None:
+    assert fair_price(TokenBook("u", levels(("0.40", 9)), ())) == micros("0.40")
+    assert fair_price(TokenBook("u", (), levels(("0.40", 9)))) is None
+    assert floor_price(TokenBook("u", levels(("0.40", 9)), ()), CENT, CENT) == micros("0.39")
+
+
+def test_it_rests_a_tick_above_the_bid_even_where_bid_and_offer_meet_and_up_to_the_last_tick() -> None:
+    locked = TokenBook("u", levels(("0.50", 9)), levels(("0.50", 9)))
+    high = TokenBook("u", levels(("0.98", 9)), ())
+    off_tick = TokenBook("u", (), ((400_001, 9),))
+    prices = [next_step(RULES, replace(NOW, book=book, takers_refused=True)) for book in (locked, high, off_tick)]
+
+    assert prices == [Quote(ExitStep.RESTING, "GTC", micros(at), post_only=True) for at in ("0.51", "0.99", "0.40")]
+
+
+def test_an_order_that_rests_elsewhere_by_a_hair_or_is_of_another_kind_does_not_rest_well() -> None:
+    taking = Quote(ExitStep.RESTING, "GTC", micros("0.50"))
+    hair = replace(resting("0.50"), limit_price=500_001)
+
+    assert not rests_well([hair], taking, CENT)
+    assert not rests_well([replace(resting("0.50"), side="BUY")], taking, CENT)
+    assert not rests_well([replace(resting("0.50"), order_type="FAK")], taking, CENT)

@@ -451,3 +451,9 @@ def test_what_a_fill_may_still_bring_back_is_no_dust(empty: Ledger) -> None:
     assert not is_dust(ledger, position)
     assert is_dust(ledger, msgspec.structs.replace(position, side="DOWN"))
     assert is_dust(ledger, msgspec.structs.replace(position, condition_id="0xd"))
+
+
+def test_what_is_being_bought_takes_nothing_from_what_can_be_sold(holding: Ledger) -> None:
+    buying = reserve(holding, an_intent("i3"), TEN_SHARES)
+
+    assert sellable_shares(buying, "0xc", "UP") == 10 * MICRO
