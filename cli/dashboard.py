@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -41,12 +42,11 @@ def dashboard(
     """
     settings = load_settings(os.environ, {"dashboard_host": host, "dashboard_port": port}, PROJECT_ROOT / ".env")
     place = place_of(settings, os.environ)
-    server = _embedded(settings)
+    where = Whereabouts(settings)
     try:
-        _serve(settings, place, lambda: _own_conninfo(settings, server))
+        _serve(settings, place, where.conninfo)
     finally:
-        if server is not None:
-            server.stop()
+        where.close()
 
 
 def _serve(settings: Settings, place: Place, conninfo: Callable[[], str | None]) -> None:
@@ -93,15 +93,30 @@ def _listen(place: Place) -> socket.socket:
         ) from error
 
 
-def _embedded(settings: Settings) -> EmbeddedServer | None:
-    """Return the embedded server, which the page keeps running while it looks; None with a database of one's own."""
-    return None if settings.database_url is not None else EmbeddedServer(settings.state_dir)
+class Whereabouts:
+    """Where the database is; the embedded server, once there is one, is kept running while the page looks."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server = EmbeddedServer(settings.state_dir)
+        self._lock = threading.Lock()
 
-def _own_conninfo(settings: Settings, server: EmbeddedServer | None) -> str | None:
-    if server is None:
-        return conninfo_of(settings)
-    return server.start() if (settings.state_dir / "postgres").exists() else None
+    def conninfo(self) -> str | None:
+        """Return how to reach it, None before anything was stored.
+
+        Raises:
+            FatalError: the embedded server does not start.
+        """
+        if self._settings.database_url is not None:
+            return conninfo_of(self._settings)
+        with self._lock:
+            if not (self._settings.state_dir / "postgres").exists():
+                return None
+            return self._server.start()
+
+    def close(self) -> None:
+        """Let go of the embedded server; its last user stops it."""
+        self._server.stop()
 
 
 # -- beside `run` -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from storage.snapshots import AccountSample, AssetSample, Snapshot, prune, save,
 EVERY_S = 1.0
 AFTER_S = 0.45
 """Past the second: each asset has decided on its step of the grid by then, and the next one is not due yet."""
-PRUNE_EVERY_S = 300.0
+PRUNE_EVERY_S = 60.0
 STOP_WITHIN_S = 0.1
 """Its last picture is worth no more of the stop than that: the thread ends with the process."""
 BACKOFF_S = (1.0, 2.0, 5.0)

@@ -30,7 +30,12 @@ SAVE_ACCOUNT = SQL(
     "INSERT INTO account_samples (session_id, at, cash_usd, equity_usd, pnl_net_usd, open_pnl_usd)"
     " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
-PRUNE = (SQL("DELETE FROM asset_samples WHERE at < %s"), SQL("DELETE FROM account_samples WHERE at < %s"))
+PRUNED_AT_ONCE = 10_000
+"""Rows: after a day without a process everything is too old, and no statement may take longer than its second."""
+PRUNE = (
+    SQL("DELETE FROM asset_samples WHERE ctid = ANY(ARRAY(SELECT ctid FROM asset_samples WHERE at < %s LIMIT %s))"),
+    SQL("DELETE FROM account_samples WHERE ctid = ANY(ARRAY(SELECT ctid FROM account_samples WHERE at < %s LIMIT %s))"),
+)
 PRUNE_STATUS = SQL("DELETE FROM status_snapshots WHERE at < %s AND session_id <> %s")
 
 
@@ -107,8 +112,8 @@ def save(connection: Connection, snapshot: Snapshot, *, lease_epoch: int) -> boo
     return True
 
 
-def prune(connection: Connection, session_id: int, now_ms: int) -> None:
-    """Remove samples older than a day, and the status of other sessions that nobody has renewed for as long.
+def prune(connection: Connection, session_id: int, now_ms: int, most: int = PRUNED_AT_ONCE) -> None:
+    """Remove samples older than a day, some at a time, and the status of other sessions of the same age.
 
     Raises:
         FuseboxError: as `save` does; the next call removes the same.
@@ -116,7 +121,7 @@ def prune(connection: Connection, session_id: int, now_ms: int) -> None:
     oldest = instant(now_ms - KEPT_MS)
     with database_errors():
         for statement in PRUNE:
-            connection.execute(statement, (oldest,))
+            connection.execute(statement, (oldest, most))
         connection.execute(PRUNE_STATUS, (oldest, session_id))
 
 

@@ -13,6 +13,10 @@ CONNECT_TIMEOUT_S = 2
 WAIT_S = 5.0
 
 
+class NoDatabaseError(TransientError):
+    """Raised while nobody knows where the database is: it was never made, or it is being started."""
+
+
 class Database:
     """Lends connections to threads; `conninfo` says where the database is now, None while nobody knows."""
 
@@ -30,7 +34,7 @@ class Database:
         """
         conninfo = self._conninfo()
         if conninfo is None:
-            raise TransientError("there is no database yet: `python supervisor.py run` makes one")
+            raise NoDatabaseError("there is no database: `python supervisor.py run` makes and starts one")
         connection = connect(conninfo, connect_timeout_s=CONNECT_TIMEOUT_S, statement_timeout_s=STATEMENT_TIMEOUT_S)
         with database_errors():
             connection.execute("SET default_transaction_read_only = on")

@@ -50,6 +50,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if scope["path"] == "/login":
+                    headers["referrer-policy"] = "same-origin"  # or the form's own Origin would be null
                 if "cache-control" not in headers:
                     headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
             await send(message)

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Identifier
 from core.errors import FuseboxError
 from storage.pool import Connection, database_errors
 from storage.snapshots import CHANNEL
-from web.database import Database
+from web.database import Database, NoDatabaseError
 from web.picture import Painter, View
 
 LOOK_EVERY_S = 1.0
@@ -91,6 +91,11 @@ class Hub:
             try:
                 with self._database.open() as connection:
                     self._follow(connection)
+            except NoDatabaseError as error:
+                if self.view.session is None:  # nothing was ever seen here
+                    self._publish(View("empty", self._now_ms(), why=str(error)))
+                else:
+                    self._away(str(error))
             except FuseboxError as error:
                 self._away(str(error))
             except Exception as error:  # noqa: BLE001 -- shown on the page: a reader that is gone would show old numbers

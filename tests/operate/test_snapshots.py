@@ -131,6 +131,8 @@ def test_samples_are_kept_for_a_day(connection: Connection, session: Session) ->
     for at_ms in (T0, T0 + 1000, T0 + KEPT_MS):
         save(connection, a_snapshot(session, at_ms), lease_epoch=EPOCH)
     connection.execute("INSERT INTO status_snapshots VALUES (77, '2020-01-01', '{}')")
+    prune(connection, session.id, T0 + 500 + KEPT_MS, most=1)
+    assert count(connection, "asset_samples") == 5, "what is too old goes a part at a time"
     prune(connection, session.id, T0 + 500 + KEPT_MS)
 
     assert (count(connection, "asset_samples"), count(connection, "account_samples")) == (4, 2)

@@ -78,14 +78,10 @@ def test_it_says_where_it_is_and_ends_in_order_with_a_page_open(tmp_path: Path) 
     assert process.stdout is not None
     line = process.stdout.readline()
     port = int(line.rsplit(":", 1)[1].strip("/\n"))
-    reader = subprocess.Popen(
-        [sys.executable, "-c", f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/api/stream').read())"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    looks = f"import urllib.request as u; s = u.urlopen('http://127.0.0.1:{port}/api/stream'); print(s.readline())"
+    reader = subprocess.Popen([sys.executable, "-uc", f"{looks}; s.read()"], stdout=subprocess.PIPE, text=True)
     assert reader.stdout is not None
-    while (said := process.stdout.readline()) and "there is no database yet" not in said:
-        pass
+    assert "retry" in reader.stdout.readline(), "somebody looks"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     reader.communicate(timeout=10)

@@ -22,7 +22,7 @@ def test_every_answer_forbids_scripts_frames_and_requests_of_others(bare: Served
         assert rule in policy
     assert "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == ("same-origin" if path == "/login" else "no-referrer")
     assert headers["cache-control"] in ("no-store", "no-cache")
     assert "server" not in headers
 

@@ -43,7 +43,7 @@ def test_a_database_of_an_older_version_has_no_picture_and_is_no_failure(serve: 
 def test_no_database_at_all_is_said_with_the_remedy(serve: Serve) -> None:
     served = serve(None)
     with served.client() as client:
-        view = served.until(client, state_is("away"))
+        view = served.until(client, state_is("empty"))
         assert "supervisor.py run" in view["why"]
         refused = client.get("/api/trades")
 
