@@ -80,6 +80,8 @@ def _head(status: Status) -> list[RenderableType]:
     if account is not None:
         lines.append(_account(account))
         lines.extend(Text(text) for text in outstanding_texts(account.outstanding, status.at_ms))
+        if account.last_refusal is not None:
+            lines.append(Text(f"last refusal: {account.last_refusal}"))
     if status.venue is not None:
         lines.append(Text(venue_text(status.venue, status.at_ms)))
     if status.paper_beside is not None:
