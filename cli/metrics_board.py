@@ -11,7 +11,10 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from actors import addresses
 from cli.metrics_account import account_metrics
+from cli.metrics_limits import limit_metrics
+from core.market.health import Health
 from core.runtime.system import ActorSystem
 from core.runtime.threaded import ThreadedRuntime
 from core.status import AssetStatus, FeedStatus, LearnerStatus, PortfolioStatus, RecorderStatus, VenueStatus
@@ -59,6 +62,7 @@ class BoardCollector(Collector):
             yield from _feeds(system)
             yield from _assets(system)
             yield from self._accounts(system)
+            yield from limit_metrics(system, view(system, addresses.PORTFOLIO.name, PortfolioStatus))
             yield from _venue(system)
             yield from _recorder(system)
             yield gauge("journal_entries", "Entries that the journal holds and the database not yet.", self.backlog())
@@ -144,6 +148,9 @@ def _feeds(system: ActorSystem) -> Iterator[Metric]:
     by = ("venue", "asset")
     yield gauges("feed_connected", "1 while the socket is connected.", by, [(at, f.connected) for f, at, _ in shown])
     yield gauges("feed_stale", "1 while too old to open a position on.", by, [(at, f.stale) for f, at, _ in shown])
+    levels = {health.value: number for number, health in enumerate(Health)}
+    health = [(at, levels.get(f.health, 0)) for f, at, _ in shown]
+    yield gauges("feed_health", "0 healthy, 1 degraded, 2 critical.", by, health)
     yield gauges("feed_age_seconds", "Age of the newest data.", by, [(at, age_s) for _, at, age_s in shown])
     yield counters("feed_frames", "Frames received.", by, [(at, f.frames) for f, at, _ in shown])
     yield counters("feed_bad_frames", "Frames that were no use.", by, [(at, f.bad_frames) for f, at, _ in shown])

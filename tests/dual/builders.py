@@ -22,6 +22,7 @@ from core.runtime.clock import VirtualClock
 from core.runtime.stepped import SteppedRuntime
 from core.trading import lifecycle
 from core.trading.limits import OpenLimits
+from core.trading.order_limits import OrderLimits
 from core.trading.money import MICRO
 from tests.actors_data.builders import (
     OPENS_MS,
@@ -110,7 +111,7 @@ RULES = Rules(
     window_s=WINDOW_S,
     session_id=LIVE,
     starting_cash_usd=START_USD,
-    sizing=Sizing(50 * MICRO, 2, "FAK", OpenLimits()),
+    sizing=Sizing(50 * MICRO, 2, "FAK", OpenLimits(), order_limits=OrderLimits(total_usd=5_000 * MICRO)),
     market=MarketRules(grid_ms=500, book_stale_s=5.0, flow_stale_s=None, sample_actions=False),
     watchdog=WatchdogLimits(FeedLimits(book_stale_s=5.0, flow_stale_s=None)),
     paper_latency_ms=50,

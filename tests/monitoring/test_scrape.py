@@ -108,6 +108,13 @@ def test_the_gate_and_its_holds_are_shown(followed: Followed, metrics: Metrics) 
     assert number(every, "fusebox_gate_holds", asset="all", lasting="true") == 1
 
 
+def test_a_limit_shows_what_is_allowed_and_what_is_used(followed: Followed, metrics: Metrics) -> None:
+    traded(followed)
+    found, at = scrape(url_of(metrics)), {"limit": "total_exposure", "asset": "all"}
+    assert number(found, "fusebox_limit", **at) == 5_000
+    assert 0 <= number(found, "fusebox_limit_used", **at) < 5_000
+
+
 def test_a_feed_of_which_nobody_tells_grows_old(followed: Followed, metrics: Metrics) -> None:
     followed.run_to(2)
     url = url_of(metrics)
