@@ -22,8 +22,8 @@ from core.runtime.clock import VirtualClock
 from core.runtime.stepped import SteppedRuntime
 from core.trading import lifecycle
 from core.trading.limits import OpenLimits
-from core.trading.order_limits import OrderLimits
 from core.trading.money import MICRO
+from core.trading.order_limits import OrderLimits
 from tests.actors_data.builders import (
     OPENS_MS,
     WINDOW_S,
