@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0)
-STOP_WITHIN_S = 1.0
+STOP_WITHIN_S = 0.25
+"""It has nothing to save, and trading's own end must not wait for it."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
