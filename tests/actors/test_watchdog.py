@@ -40,7 +40,9 @@ def holding(
     order_type: OrderType = "FAK",
 ) -> World:
     """Return a world with all feeds fresh and a position in `market`."""
-    world = World(limits=limits, assets=assets, order_type=order_type)
+    window = market.window
+    start_ms = round((window.closes_at_s - 190 * window.scale - 2) * 1000)  # as late as something may be opened
+    world = World(limits=limits, assets=assets, order_type=order_type, start_ms=start_ms)
     run_fresh(world, 1, assets)
     world.opened(market)
     return world

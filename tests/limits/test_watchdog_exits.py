@@ -33,6 +33,8 @@ from tests.limits.watching import (
 from tests.trading.builders import levels
 
 CLOSES_S = MARKET.window.closes_at_s
+LONG = a_market()
+T_2_S = 120 / 3
 
 
 def sold(world: World) -> bool:
@@ -53,10 +55,10 @@ def test_where_no_rule_applies_nothing_is_asked_for() -> None:
     assert not sold(world)
 
 
-@pytest.mark.parametrize(("length_s", "age_s"), [(900, 300.0), (60, 20.0)])
+@pytest.mark.parametrize(("length_s", "age_s"), [(900, 60.0), (300, 20.0)])
 def test_the_largest_age_is_a_backstop_where_nothing_is_sold_before_the_close(length_s: int, age_s: float) -> None:
     market = a_market(length_s=length_s)
-    world = holding(replace(NEVER, max_age_s=300.0), market)
+    world = holding(replace(NEVER, max_age_s=60.0), market)
     opened_s = next(iter(world.state.ledger.positions.values())).opened_ms / 1000
     pulse_to(world, opened_s + age_s - 0.5)
     assert asked_for(world) == []
@@ -66,12 +68,12 @@ def test_the_largest_age_is_a_backstop_where_nothing_is_sold_before_the_close(le
 
 
 def test_a_book_that_nobody_has_confirmed_for_a_minute_is_sold_into_while_it_lasts() -> None:
-    world = holding(replace(NEVER, stale_book_s=60.0))
+    world = holding(replace(NEVER, stale_book_s=60.0), LONG)
     silent_for(world, 59, age_s=0.0)
     assert asked_for(world) == []
     silent_for(world, 2, age_s=59.0)
     assert asked_for(world) == [STALE_BOOK]
-    assert sold(world)
+    assert world.shares(LONG) == 0
 
 
 def silent_for(world: World, seconds: int, age_s: float) -> None:
@@ -171,9 +173,9 @@ def test_an_operator_flattens_one_asset_and_the_other_keeps_what_it_holds() -> N
 
 def test_the_exit_needs_no_market_actor_and_survives_a_crash_of_the_watchdog() -> None:
     world = holding(ForcedExitRules(exit_before_s=120.0))  # market.BTC only records here
-    pulse_to(world, CLOSES_S - 125)
+    pulse_to(world, CLOSES_S - T_2_S - 5)
     world.crash(addresses.WATCHDOG)
-    pulse_to(world, CLOSES_S - 120.5)
+    pulse_to(world, CLOSES_S - T_2_S - 0.5)
     assert asked_for(world) == []
     pulse_for(world, 1.5)
     assert asked_for(world) == [T_2]
@@ -183,11 +185,11 @@ def test_the_exit_needs_no_market_actor_and_survives_a_crash_of_the_watchdog() -
 def test_a_crash_right_after_the_watchdog_has_asked_asks_again_and_sells_once() -> None:
     world = holding(ForcedExitRules(exit_before_s=120.0))
     world.quote(MARKET, bids=())
-    pulse_to(world, CLOSES_S - 119)
+    pulse_to(world, CLOSES_S - T_2_S + 1)
     world.crash(addresses.WATCHDOG)
     pulse_for(world, 1)
     world.quote(MARKET)
-    pulse_for(world, 6)
+    pulse_for(world, 4)
     assert sold(world)
     bought, gone = (sum(fill.shares for fill in world.tables.fills.values() if of_buy(world, fill.order_id) is buys)
                     for buys in (True, False))  # fmt: skip
@@ -204,9 +206,9 @@ def of_buy(world: World, order_id: str) -> bool:
 def test_a_forced_exit_is_written_down_with_its_reason_its_attempts_and_their_prices() -> None:
     world = holding(ForcedExitRules(exit_before_s=120.0))
     world.quote(MARKET, bids=levels(("0.49", 20)), asks=at("0.51"))
-    pulse_to(world, CLOSES_S - 118)
+    pulse_to(world, CLOSES_S - T_2_S + 2)
     world.quote(MARKET)
-    pulse_for(world, 6)
+    pulse_for(world, 4)
     assert sold(world)
     ((status, detail),) = notes(world, "exit BTC")
     assert status == CLOSED
@@ -229,11 +231,11 @@ def test_what_could_not_be_sold_is_written_down_as_held_to_settlement() -> None:
 @pytest.mark.parametrize(
     ("rules", "before_s"),
     [
-        (ForcedExitRules(hold_to_settlement=("BTC",)), 120),
-        (replace(NEVER, max_age_s=None), 10),
+        (ForcedExitRules(hold_to_settlement=("BTC",)), T_2_S),
+        (NEVER, 10 / 3),
     ],
 )
-def test_what_nobody_wants_sold_is_written_down_once_as_held_by_choice(rules: ForcedExitRules, before_s: int) -> None:
+def test_what_nobody_wants_sold_is_written_down_once_as_held_by_choice(rules: ForcedExitRules, before_s: float) -> None:
     world = holding(rules)
     pulse_to(world, CLOSES_S - before_s - 0.5)
     assert notes(world, "exit BTC") == []
@@ -247,9 +249,9 @@ def test_what_nobody_wants_sold_is_written_down_once_as_held_by_choice(rules: Fo
 
 def test_a_restarted_watchdog_does_not_have_the_choice_written_down_twice() -> None:
     world = holding(ForcedExitRules(hold_to_settlement=("BTC",)))
-    pulse_to(world, CLOSES_S - 100)
+    pulse_to(world, CLOSES_S - T_2_S + 1)
     world.crash(addresses.WATCHDOG)
-    pulse_for(world, 5)
+    pulse_for(world, 4)
     assert len(notes(world, "exit BTC")) == 1
     assert sum(isinstance(message, HeldByChoice) for _, _, message in world.traffic) > 1
 
@@ -258,15 +260,14 @@ def test_a_restarted_watchdog_does_not_have_the_choice_written_down_twice() -> N
 
 
 def test_a_settlement_that_is_overdue_is_told_once() -> None:
-    market = a_market(length_s=60)
-    world = holding(market=market)
+    market, world = MARKET, holding()
     overdue_s = market.window.closes_at_s + market.window.length_s
     pulse_to(world, overdue_s - 0.5)
     assert notes(world, "settlement") == []
     pulse_to(world, overdue_s + 150)
     ((status, detail),) = notes(world, "settlement")
     assert status == "overdue"
-    assert detail == f"{market.window.slug} closed 60 s ago and has no winner yet; what is held waits for it"
+    assert detail == f"{market.window.slug} closed 300 s ago and has no winner yet; what is held waits for it"
     (alert,) = (told for told in world.told(addresses.NOTIFIER, Alert) if told.kind == SETTLEMENT_OVERDUE)
     assert alert.text == f"settlement overdue: {detail}"
     assert alert.text in world.said

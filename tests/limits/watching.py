@@ -10,7 +10,10 @@ from core.trading.forced_exits import ForcedExitRules
 from core.trading.gate import Hold
 from tests.actors.builders import World, a_market
 
-MARKET = a_market()
+MARKET = a_market(length_s=300)
+"""Short, so that its end comes soon: what is said of W = 900 is a third here."""
+LATE_S = 75
+"""Seconds before its end at which the world begins: sixty are needed to open."""
 FEEDS = FeedLimits(book_stale_s=2.0, flow_stale_s=1.5)
 NEVER = ForcedExitRules(exit_before_s=None, max_age_s=None)
 """No rule sells anything; the base of tests of one rule."""
@@ -21,14 +24,15 @@ def watched(
     exits: ForcedExitRules = NEVER, feeds: FeedLimits = FEEDS, assets: tuple[str, ...] = ("BTC",), **rest: object
 ) -> World:
     """Return a world with a watchdog whose feeds have been heard."""
-    world = World(limits=WatchdogLimits(feeds, exits), assets=assets, **rest)  # type: ignore[arg-type]
+    late = {"start_ms": (MARKET.window.closes_at_s - LATE_S) * 1000, **rest}
+    world = World(limits=WatchdogLimits(feeds, exits), assets=assets, **late)  # type: ignore[arg-type]
     pulse_for(world, 1, assets)
     return world
 
 
-def holding(exits: ForcedExitRules = NEVER, market: Market = MARKET, feeds: FeedLimits = FEEDS) -> World:
+def holding(exits: ForcedExitRules = NEVER, market: Market = MARKET, **rest: object) -> World:
     """Return a watched world with about 96 shares of UP, bought at 0.51 and bid for at 0.49."""
-    world = watched(exits, feeds)
+    world = watched(exits, **rest)  # type: ignore[arg-type]
     world.opened(market)
     return world
 
