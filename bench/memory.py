@@ -2,9 +2,9 @@
 
     python -m bench.memory --minutes 10
 
-Starts both as the Procfile does, each in a control group that ends it above the limit, on a PostgreSQL of their own,
-with a page open and nothing compiled before. Reads `/proc` (Linux) until the time is over, ends the worker with SIGINT.
-The embedded exchange is the worker's child: it shares the worker's limit, and is shown by itself.
+Starts both as the Procfile does, but lets MLX compile, which takes more; each in a control group that ends it above
+the limit, on a PostgreSQL of their own, with a page open. Reads `/proc` (Linux) until the time is over, then ends the
+worker with SIGINT. The embedded exchange is its child: it shares its limit, and is shown by itself.
 """
 
 import argparse
