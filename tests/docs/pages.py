@@ -13,6 +13,8 @@ CODE = re.compile(r"`([^`\n]+)`")
 TEST = re.compile(r"\b(?:test_[a-z0-9_]+|Test[A-Z]\w+)\b(?!\.py)")
 PATH = re.compile(r"(?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql)|docs/[a-z-]+\.md")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+ASSIGNED = re.compile(r"^(?:[A-Z_]+=\S+ )+")
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|python|\.venv/bin/python) ")
 VARIABLE = re.compile(r"\b(?:FUSEBOX_[A-Z_]+[A-Z]|DATABASE_URL|DISCORD_WEBHOOK_URL)\b")
 
 
@@ -23,10 +25,14 @@ def links(page: Path) -> Iterator[str]:
             yield target.partition("#")[0]
 
 
-def command_lines(page: Path) -> Iterator[str]:
-    """Yield each command line that a page prints, from indented or fenced blocks and from inline code."""
-    text = page.read_text()
+def shown_commands(text: str) -> Iterator[str]:
+    """Yield each command line that a text prints, from indented or fenced blocks and inline code, less its comment."""
     for line in [*(line.strip() for line in text.splitlines()), *CODE.findall(text)]:
-        bare = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", line.partition("#")[0]).strip()
-        if bare.startswith(("make ", "python ", ".venv/bin/python ")):
-            yield bare
+        if COMMAND.match(line):
+            yield line.partition(" #")[0].strip()
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """Yield each command line that a page prints, without the variables before it."""
+    for command in shown_commands(page.read_text()):
+        yield ASSIGNED.sub("", command)

@@ -71,6 +71,13 @@ def test_everything_that_a_page_fetches_is_there(site: Path) -> None:
     assert missing == []
 
 
+def test_anchors_that_the_readme_names_are_there(site: Path) -> None:
+    named = re.findall(r"\]\(docs/([a-z-]+)\.md#([^)]+)\)", (ROOT / "README.md").read_text())
+
+    assert named
+    assert [(p, a) for p, a in named if f'id="{a}"' not in (site / f"{p}.html").read_text()] == []
+
+
 @pytest.mark.parametrize("broken", ["[gone](gone.md)", "[gone](index.md#gone)", "![gone](images/gone.png)"])
 def test_a_link_or_an_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path, broken: str) -> None:
     pages = tmp_path / "docs"
