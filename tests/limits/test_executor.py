@@ -105,6 +105,7 @@ def test_an_order_within_every_limit_is_sent() -> None:
         ({"decision_price": 469_999}, "price 0.050001 worse than decided at, 0.050000 allowed"),
         ({"order": limited_to("0.96"), "decision_price": None}, "price 0.960000 outside 0.000000 to 0.950000"),
         ({"market": a_market(fees=None)}, "fee unknown"),
+        ({"market": replace(MARKET, protocol_version="v2")}, "protocol v2 not supported"),
     ],
 )
 def test_an_order_beyond_a_limit_is_not_sent_and_says_why(how: dict[str, object], text: str) -> None:

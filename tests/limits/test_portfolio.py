@@ -251,6 +251,8 @@ def test_an_order_needs_time_left_a_known_fee_and_a_fresh_book() -> None:
     world = alone()
     assert wish(world, a_market("ETH", fees=None)) is None
     assert refusal(world) == "fee unknown"
+    assert wish(world, replace(MARKET, protocol_version="v2")) is None
+    assert refusal(world) == "protocol v2 not supported"
     world.quote(MARKET)
     world.run_ms(5_100)
     assert wish(world) is None
