@@ -48,8 +48,8 @@ def default_bounds(trade_usd: int, window_s: int) -> Bounds:
 
 TIGHT = {
     "max_position_usd": "100", "max_asset_exposure_usd": "101", "max_exposure_usd": "102", "max_positions": 1,
-    "max_orders_per_minute": 4, "max_slippage_usd": "0.01", "min_price_to_open_usd": "0.3",
-    "max_price_to_open_usd": "0.6", "max_daily_loss_usd": "60", "max_drawdown_usd": "90", "max_consecutive_losses": 4,
+    "max_orders_per_minute": 4, "max_slippage_usd": "0.01", "min_price_to_open_usd": "0.2",
+    "max_price_to_open_usd": "0.8", "max_daily_loss_usd": "60", "max_drawdown_usd": "90", "max_consecutive_losses": 4,
 }  # fmt: skip
 """Settings under which every limit refuses something all the time."""
 
@@ -64,8 +64,8 @@ def tight_bounds(window_s: int, positions: int) -> Bounds:
         positions=positions,
         per_minute=4,
         slippage=10_000,
-        min_price=300_000,
-        max_price=600_000,
+        min_price=200_000,
+        max_price=800_000,
         min_left_s=180 * window_s / 900,
         daily_loss_usd=60 * UNIT,
         drawdown_usd=90 * UNIT,

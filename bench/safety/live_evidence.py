@@ -1,4 +1,4 @@
-"""Holds a live run's ledger, as the exchange wrote it, against the limits record by record, and each close against rows."""
+"""Holds a live run's ledger, as the exchange wrote it, against the limits by record, each close against rows."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -56,7 +56,7 @@ def summary(runs: Sequence[Run], took_s: float) -> Iterator[str]:
         f"{counts['ends']:,} windows of {WINDOW_S} s in {len(runs)} runs, {broken} broken, in {took_s:.0f} s: "
         f"{counts['ends'] / took_s:.1f} a second"
     )
-    yield f"orders: {counts['hand_overs']:,} handed over, {counts['openings']:,} of them open; fills: {counts['fills']:,}"
+    yield f"{counts['hand_overs']:,} orders handed over, {counts['openings']:,} to open; {counts['fills']:,} fills"
     excused = _added(run.seen.excused for run in runs)
     yield (
         f"ends of windows: {counts['flat']:,} flat, {counts['held']:,} written down as held to settlement, "

@@ -79,6 +79,7 @@ class SafetySimulation(Simulation):
         plants: Mapping[Address, Plant] | None = None,
         log: Callable[[str], None] | None = None,
         rules: Rules | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._tripped_ms: int | None = None
         self._ended: set[str] = set()
@@ -89,7 +90,7 @@ class SafetySimulation(Simulation):
             plants=plants,
             log=log,
             rules=rules or rules_for(scenario, limits),
-            auditor=partial(SafetyAuditor, bounds=bounds_for(scenario, limits)),
+            auditor=partial(SafetyAuditor, bounds=bounds or bounds_for(scenario, limits)),
         )
 
     @property
@@ -149,6 +150,8 @@ class SafetySimulation(Simulation):
     def _rest(self) -> None:
         self._look()
         super()._rest()
+        for market in self.venue.markets.values():
+            self.safety.look_back(market, self._excuse(market.window.closes_at_s * 1000))
 
 
 def scenario_for(seed: int, windows: int) -> Scenario:

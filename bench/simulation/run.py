@@ -116,8 +116,12 @@ class Simulation:
         for address, plant in self._plants.items():
             cell = runtime.cells[address]
             cell.spec = msgspec.structs.replace(cell.spec, make=_planted(cell.spec.make, plant))
+        self._before_start(runtime)
         start_all(runtime)
         return runtime
+
+    def _before_start(self, runtime: WatchedRuntime) -> None:
+        """Do what else belongs to a process; here nothing does."""
 
     def _venues(self) -> Venues:
         return Venues(

@@ -1,0 +1,1 @@
+"""Tests of the promises about limits, exits and the gate, in the complete system."""
