@@ -72,6 +72,16 @@ def test_each_rule_begins_exactly_at_its_value_and_not_without_it(
     assert exit_reason(held, rules, at(second)) == reason
 
 
+@pytest.mark.parametrize("before_s", [30.0, 60.0, 300.0])
+def test_the_clocks_rule_begins_where_its_setting_says(before_s: float) -> None:
+    rules = ForcedExitRules(exit_before_s=before_s, max_age_s=None)
+    by_choice = replace(rules, hold_to_settlement=("BTC",))
+    assert exit_reason(HELD, rules, at(900 - before_s - 0.001)) is None
+    assert exit_reason(HELD, rules, at(900 - before_s)) == T_2
+    assert not held_by_choice(HELD, by_choice, at(900 - before_s - 0.001))
+    assert held_by_choice(HELD, by_choice, at(900 - before_s))
+
+
 def test_the_strongest_reason_is_named() -> None:
     worst, late = replace(bid(1), book_age_s=100.0), at(790)
     assert exit_reason(worst, ALL, late, retired=True, flattened=True) == RETIRED

@@ -218,3 +218,19 @@ def test_an_order_that_rests_elsewhere_by_a_hair_or_is_of_another_kind_does_not_
     assert not rests_well([hair], taking, CENT)
     assert not rests_well([replace(resting("0.50"), side="BUY")], taking, CENT)
     assert not rests_well([replace(resting("0.50"), order_type="FAK")], taking, CENT)
+
+
+def test_a_bid_at_the_floor_itself_is_taken() -> None:
+    book = TokenBook("u", levels(("0.40", 9)), levels(("0.60", 9)))
+
+    assert next_step(RULES, replace(NOW, book=book)) == Quote(ExitStep.TOUCH, "FAK", micros("0.40"))
+
+
+def test_only_the_last_step_counts_its_repetitions() -> None:
+    progress = Progress("i1", "T-2")
+    steps = ((ExitStep.TOUCH, 2), (ExitStep.DEEPER, 1), (ExitStep.DEEPEST, 3))
+    for step, times in steps:
+        for _ in range(times):
+            progress = progress.tried(Attempt(step, micros("0.4"), 0))
+
+    assert told(progress) == "6 attempts: touch 0.4 x2, deeper 0.4, deepest 0.4 x3"

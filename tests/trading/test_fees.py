@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import RejectedError
 from core.market.market import FeeSchedule
-from core.trading.fees import taker_fee, worst_fee
+from core.trading.fees import taker_fee, worst_fee, worst_fee_of_dollars
 from core.trading.money import MICRO, decimal, micros
 from tests.trading.builders import CRYPTO_FEES
 
@@ -94,3 +94,15 @@ def test_worst_fee_covers_the_rounding_of_many_small_fills() -> None:
 
     assert paid == 400
     assert paid <= worst_fee(20 * 858, MICRO // 2, CRYPTO_FEES, 20)
+
+
+@given(st.integers(MICRO, 500 * MICRO), st.integers(1, 99), SCHEDULES)
+def test_dollars_at_any_price_up_to_the_limit_pay_no_more_than_the_bound(
+    dollars: int, limit_ticks: int, fees: FeeSchedule
+) -> None:
+    tick = MICRO // 100
+    bound = worst_fee_of_dollars(dollars, limit_ticks * tick, tick, fees, 1)
+    paid = [taker_fee(dollars * MICRO // (n * tick), n * tick, fees) for n in range(1, limit_ticks + 1)]
+
+    assert isinstance(bound, int)
+    assert max(paid) <= bound

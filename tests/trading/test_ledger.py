@@ -457,3 +457,8 @@ def test_what_is_being_bought_takes_nothing_from_what_can_be_sold(holding: Ledge
     buying = reserve(holding, an_intent("i3"), TEN_SHARES)
 
     assert sellable_shares(buying, "0xc", "UP") == 10 * MICRO
+
+
+def test_who_holds_nothing_can_sell_nothing(empty: Ledger) -> None:
+    assert confirmed_shares(empty, "0xc", "UP") == 0
+    assert sellable_shares(empty, "0xc", "UP") == 0
