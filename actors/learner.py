@@ -61,8 +61,9 @@ class Learning(msgspec.Struct, frozen=True):
     hyper: Hyperparameters
     store: Callable[[bytes, int], CheckpointRecord]
     session_id: int
-    compiles_ahead: bool = False
-    """Whether the gradient step is compiled before the first update, which takes some twenty seconds on a new host."""
+    compile_ahead: Callable[[Hyperparameters, int], None] | None = None
+    """Has the gradient step compiled outside of this process for so many features, which takes some twenty seconds on a
+    new host; None: it is compiled at the first update."""
 
 
 class LearnerActor(Actor):
@@ -157,8 +158,9 @@ class LearnerActor(Actor):
         early, self._early = self._early, []
         for message in early:
             self._learn_from(message)
-        if self._learning is not None and self._learning.compiles_ahead and self._training is not None:
-            self.context.work(COMPILE, partial(warm_up, self._training, self._hyper), lane="learner")
+        if self._learning is not None and self._learning.compile_ahead is not None and self._training is not None:
+            job = partial(_compiled, self._learning.compile_ahead, self._training, self._hyper)
+            self.context.work(COMPILE, job, lane="learner")
         self._show()
 
     def _publish(self, weights: object, readers: set[Address]) -> None:
@@ -310,3 +312,9 @@ class LearnerActor(Actor):
                 rolled_back=report.rolled_back,
             )
         self.context.publish("learner", status)
+
+
+def _compiled(ahead: Callable[[Hyperparameters, int], None], training: TrainingState, hyper: Hyperparameters) -> None:
+    """Compile elsewhere, then take up here what that left: a moment instead of seconds in which nobody decides."""
+    ahead(hyper, training.weights.schema.size)
+    warm_up(training, hyper)

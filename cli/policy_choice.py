@@ -7,6 +7,7 @@ import msgspec
 
 from actors.learner import Learning
 from actors.market import Policy
+from cli.compile_ahead import compile_ahead
 from cli.model_line import ModelLine
 from cli.policy_files import SHIPPED_FILE
 from cli.training_profile import read_profile
@@ -70,7 +71,7 @@ def learning_of(
     if not settings.learns or choice.baseline is not None:
         return None
     hyper = read_profile(Path(settings.learning_profile)).ppo
-    return Learning(hyper, store, session_id, compiles_ahead=True)
+    return Learning(hyper, store, session_id, compile_ahead=compile_ahead)
 
 
 def policy_of(weights: object) -> Policy:

@@ -67,6 +67,7 @@ class ThreadedRuntime(ActorSystem):
         self._leaving: list[threading.Thread] = []
         self._failed = threading.Event()
         self.hung_threads = 0
+        self._hanging: set[tuple[Cell, int]] = set()
         self._hung_limit = hung_limit
         self._scheduler.start()
         self._scheduler.after(HANG_CHECK_S, self._check_hangs)
@@ -77,6 +78,7 @@ class ThreadedRuntime(ActorSystem):
         Host.start(self, cell, incarnation, self._exited)
 
     def _exited(self, host: Host) -> None:
+        self._hanging.discard((host.cell, host.number))
         try:
             if host.error is not None:
                 self.died(host.cell, host.number, host.error, host.failed_on, host.failed_in)
@@ -102,12 +104,11 @@ class ThreadedRuntime(ActorSystem):
                 # message comes again or is a dead letter, or was in time. It is never both, and never neither.
                 current, cell.current = cell.current, None
                 error = TransientError(f"busy for {(now_ms - since) / 1000:.1f} s, budget {budget_s:g} s")
+                self._hanging.add((cell, number))
                 self.died(cell, number, error, current, "hung")
             self.hung_threads += 1
-            if self.hung_threads > self._hung_limit:
-                self.fail(
-                    f"{self.hung_threads} threads hang for good, limit {self._hung_limit}: a new process has none"
-                )
+            if len(self._hanging) > self._hung_limit:
+                self.fail(f"{len(self._hanging)} threads hang, limit {self._hung_limit}: a new process has none")
         self._scheduler.after(HANG_CHECK_S, self._check_hangs)
 
     def _ready(self, cell: Cell) -> None:

@@ -369,6 +369,23 @@ def test_past_a_number_of_hung_threads_the_process_gives_up(record: Record) -> N
     runtime.stop(5.0)
 
 
+def test_a_thread_that_was_only_slow_does_not_count_for_ever(record: Record) -> None:
+    runtime = ThreadedRuntime(hung_limit=1)
+    policy = RestartPolicy(max_restarts=100, backoff_s=0.001, factor=1.0)
+    runtime.add(spec(lambda context: Probe(context, record), policy=policy, budget_s=0.05))
+    runtime.start(PROBE)
+    for start in (3, 5, 7):  # numbers in between are the fences
+        release = threading.Event()
+        runtime.tell(PROBE, Block(release))
+        record.wait_for(f"start {start}")
+        release.set()
+        with runtime._ends:
+            assert runtime._ends.wait_for(lambda: not runtime._hanging, 5.0)
+    assert runtime.hung_threads == 3
+    assert runtime.failure is None
+    runtime.stop(5.0)
+
+
 def test_a_reader_too_slow_for_its_stream_loses_the_stream_and_hears_so(
     runtime: ThreadedRuntime, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:

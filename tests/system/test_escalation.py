@@ -61,7 +61,7 @@ def exit_of(planted: str, state_dir: Path) -> tuple[int, str]:
     ("planted", "said"),
     [
         (NEVER_STARTS, "giving up: notifier: 6 crashes within 60 s, limit 5 (OSError: planted"),
-        (ALL_HANG, "threads hang for good, limit 8: a new process has none"),
+        (ALL_HANG, "threads hang, limit 8: a new process has none"),
     ],
     ids=["an actor above the root fails too often", "too many threads hang"],
 )
