@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from storage.pool import Connection
 from storage.queries import Session
 from storage.snapshots import Snapshot, save
@@ -146,3 +148,15 @@ def test_no_password_of_the_database_is_shown(serve: Serve) -> None:
 
     assert "hunter2" not in str(view) + "".join(served.said)
     assert "127.0.0.1" in view["why"]
+
+
+def test_who_closes_the_page_makes_room_for_others(serve: Serve) -> None:
+    served = serve(None)
+    with served.client() as client:
+        for _ in range(3):
+            served.until(client, state_is("empty"))
+        for _ in range(20):  # each is noticed when the next view cannot be sent
+            served.until(client, state_is("empty"))
+            if served.page.hub.readers <= 1:
+                return
+    pytest.fail("those who left are still counted")
