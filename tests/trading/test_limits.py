@@ -2,7 +2,15 @@
 
 import pytest
 
-from core.trading.limits import OpenLimits, exit_due, max_age_due, open_refusal
+from core.market.views import TokenBook
+from core.trading.limits import (
+    OpenLimits,
+    exit_due,
+    max_age_due,
+    open_refusal,
+    price_refusal,
+    two_sided_refusal,
+)
 from core.trading.money import micros
 from tests.trading.builders import NOW_MS, OPENS_S, a_market, a_view, levels
 
@@ -92,3 +100,13 @@ def test_a_position_is_too_old_after_fourteen_minutes() -> None:
 
     assert not max_age_due(window, NOW_MS, NOW_MS + 839_999)
     assert max_age_due(window, NOW_MS, NOW_MS + 840_000)
+
+
+def test_a_price_is_refused_outside_the_band_and_where_there_is_none() -> None:
+    assert price_refusal(None, 1, 2) == "no price"
+    assert [price_refusal(price, 5, 7) is None for price in (4, 5, 7, 8)] == [False, True, True, False]
+
+
+def test_the_narrowest_spread_there_can_be_is_not_crossed() -> None:
+    assert two_sided_refusal(TokenBook("u", ((500_000, 1),), ((500_001, 1),))) is None
+    assert two_sided_refusal(TokenBook("u", ((500_000, 1),), ((500_000, 1),))) == "book crossed"
