@@ -34,7 +34,7 @@ def run_live(minutes: float, seed: int, state_dir: Path, *, keep: bool) -> int:
 def look_at(state_dir: Path) -> int:
     """Print what is found in a run's folder, of one that goes on as well, and return 1 if anything was broken."""
     log = read_log(state_dir / LOG)
-    rows = _rows(state_dir)
+    rows = rows_of(state_dir)
     bounds = default_bounds(TRADE_USD, WINDOW_S)
     found = Ledger(records_of(state_dir / LEDGER), bounds, WINDOW_S, log, rows).look()
     course = _course(state_dir)
@@ -65,7 +65,8 @@ def _course(state_dir: Path) -> Course | None:
     return msgspec.json.decode(path.read_bytes(), type=Course) if path.exists() else None
 
 
-def _rows(state_dir: Path) -> Rows:
+def rows_of(state_dir: Path) -> Rows:
+    """Return what the tables of a run say, of one that goes on as well."""
     server = EmbeddedServer(state_dir)
     try:
         with psycopg.connect(server.start(), autocommit=True) as database:
