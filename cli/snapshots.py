@@ -50,7 +50,7 @@ class Snapshots:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write no more; waits a moment for what is being written."""
+        """Write no more; what is being written may still come."""
         self._stopping.set()
         self._thread.join(STOP_WITHIN_S)
 

@@ -149,11 +149,9 @@ def test_the_thread_writes_each_second_and_outlives_the_databases_absence(
     places[0] = database
     soon(lambda: count(connection, "account_samples") >= 2)
     thread.stop()
-    stored = count(connection, "account_samples")
 
     assert len([line for line in told if "picture" in line]) == 2, "when it begins and when it ends"
     assert "given its picture again" in told[-1]
-    assert stored == count(connection, "account_samples")
 
 
 def test_a_picture_that_cannot_be_made_is_said_and_ends_nothing(database: str, told: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Where the page is served, and where it is not without a password."""
 
+import queue
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.page_place import Place, place_of, url_of
+from cli.page_server import PageServer
 from cli.usage import UsageError
 from config.load import load_settings
 from tests.system.process import ROOT, environ_of
@@ -118,3 +120,22 @@ def test_beside_run_a_port_that_is_taken_is_replaced_by_a_free_one(tmp_path: Pat
     assert line.startswith('{"url":"http://127.0.0.1:')
     assert f":{port}/" not in line
     assert child.returncode == 0
+
+
+def test_run_says_that_the_port_was_taken_and_where_the_page_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUSEBOX_STATE_DIR", str(tmp_path))
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        page = PageServer("127.0.0.1", port, tmp_path / "dashboard.log", said.put)
+        page.start()
+        line = said.get(timeout=30)
+        pid = page.pid
+        page.stop()
+
+    assert line == f"the web page is at {page.url} (port {port} is taken)"
+    assert pid is not None
+    assert page.pid is None
+    assert not Path(f"/proc/{pid}").exists()
