@@ -26,8 +26,8 @@ from core.trading.ledger import (
 )
 from core.trading.lifecycle import IllegalTransitionError
 from core.trading.money import MICRO, micros
-from core.trading.orders import FillState
-from core.trading.positions import ClosedTrade, mark_to_bid, settled
+from core.trading.orders import Fill, FillState, Intent, Order
+from core.trading.positions import ClosedTrade, average_price, mark_to_bid, settled, with_fill
 from core.trading.sizing import Sized
 from tests.trading.builders import NOW_MS, a_fill, an_intent, an_order
 
@@ -462,3 +462,68 @@ def test_what_is_being_bought_takes_nothing_from_what_can_be_sold(holding: Ledge
 def test_who_holds_nothing_can_sell_nothing(empty: Ledger) -> None:
     assert confirmed_shares(empty, "0xc", "UP") == 0
     assert sellable_shares(empty, "0xc", "UP") == 0
+
+
+# -- fills and reservations, to the micro -----------------------------------------------------------------------------
+
+
+def test_a_fill_that_is_first_heard_of_as_failed_moves_nothing_and_never_will(empty: Ledger) -> None:
+    failed = bought(empty, "FAILED").ledger
+
+    assert (failed.cash_usd, failed.positions) == (empty.cash_usd, {})
+    assert bought(failed, "MATCHED").ledger == failed
+
+
+@pytest.mark.parametrize(
+    ("fill", "order", "intent"),
+    [
+        (a_fill(BUY), BUY, an_intent("i9")),
+        (a_fill(an_order("o9")), BUY, OPEN),
+        (msgspec.structs.replace(a_fill(BUY), side="SELL"), BUY, OPEN),
+    ],
+)
+def test_fill_order_and_intent_have_to_belong_together(empty: Ledger, fill: Fill, order: Order, intent: Intent) -> None:
+    with pytest.raises(RejectedError, match="is not one of order o1 for intent"):
+        apply_fill(empty, fill, order, intent)
+
+
+def test_what_is_sold_after_all_in_a_settled_market_is_taken_back_from_the_payout(holding: Ledger) -> None:
+    paid, _ = settle(holding, "0xc", "UP", LATER_MS)
+    applied = sold(paid)
+
+    assert applied.closed_trade is not None
+    assert applied.closed_trade.pnl_net_usd == micros("5.832") - 10 * MICRO
+    assert applied.ledger.cash_usd == sold(holding).ledger.cash_usd
+
+
+def test_a_purchase_is_no_exit(holding: Ledger) -> None:
+    position = holding.positions["0xc/UP"]
+
+    assert (position.exit_reason, position.force_close_reason) == (None, None)
+
+
+def test_a_sale_holds_shares_and_no_cash_until_they_are_sold_or_come_back(holding: Ledger) -> None:
+    ledger = reserve(holding, CLOSE, Sized(10 * MICRO, micros("0.40"), 7))
+    assert (ledger.reservations["i2"].usd, ledger.reservations["i2"].shares) == (0, 10 * MICRO)
+    ledger = sold(ledger, shares=4, state="MATCHED").ledger
+    assert (ledger.reservations["i2"].usd, ledger.reservations["i2"].shares) == (0, 6 * MICRO)
+    ledger = sold(ledger, shares=4, state="FAILED").ledger
+    assert (ledger.reservations["i2"].usd, ledger.reservations["i2"].shares) == (0, 10 * MICRO)
+    ledger = sold(ledger, 1).ledger
+    assert (ledger.reservations["i2"].usd, ledger.reservations["i2"].shares) == (0, 0)
+
+
+def test_a_purchase_uses_up_its_reservation_and_no_more(empty: Ledger) -> None:
+    ledger = reserve(empty, OPEN, Sized(10 * MICRO, micros("0.55"), micros("5.175")))
+    used = bought(ledger).ledger.reservations["i1"]
+
+    assert (used.usd, used.shares) == (0, 0)
+    cheap = reserve(empty, OPEN, Sized(10 * MICRO, micros("0.55"), MICRO))
+    assert bought(cheap).ledger.reservations["i1"].usd == 0
+
+
+def test_no_shares_have_no_average_price_and_a_fill_counts_once(holding: Ledger) -> None:
+    position = holding.positions["0xc/UP"]
+
+    assert average_price(5, 0) == 0
+    assert with_fill(position, a_fill(BUY, 1, shares=3)).shares == 13 * MICRO

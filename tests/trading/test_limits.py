@@ -9,6 +9,7 @@ from core.trading.limits import (
     max_age_due,
     open_refusal,
     price_refusal,
+    time_refusal,
     two_sided_refusal,
 )
 from core.trading.money import micros
@@ -110,3 +111,10 @@ def test_a_price_is_refused_outside_the_band_and_where_there_is_none() -> None:
 def test_the_narrowest_spread_there_can_be_is_not_crossed() -> None:
     assert two_sided_refusal(TokenBook("u", ((500_000, 1),), ((500_001, 1),))) is None
     assert two_sided_refusal(TokenBook("u", ((500_000, 1),), ((500_000, 1),))) == "book crossed"
+
+
+def test_before_a_window_opens_nothing_is_bought_in_it() -> None:
+    window = a_market().window
+
+    assert time_refusal(window, OPENS_S * 1000 - 1, 0) == "window not open yet"
+    assert time_refusal(window, OPENS_S * 1000, 0) is None
