@@ -23,7 +23,7 @@ from storage.queries import checkpoint_name
 LOOK_EVERY_S = 1.0
 WRITE_EVERY_S = 5.0
 """Of one actor, to the database and to its local copy: what a kill costs of counters at most."""
-FINISH_WITHIN_S = 1.0
+FINISH_WITHIN_S = 0.7
 
 Mark = Callable[[str, Quarantined], None]
 """Puts a generation of a name into quarantine in the database."""
@@ -83,7 +83,7 @@ class Keeper:
         self._kept[f"{row.kind} {row.name}"] = _Kept(row, stored=True, copied=False, at_s=self._monotonic_s())
 
     def finish(self) -> None:
-        """Keep the last states, of actors that have stopped by now, and end; waits a second at most."""
+        """Keep the last states, of actors that have stopped by now, and end; waits `FINISH_WITHIN_S` at most."""
         self._ending.set()
         if self._thread.ident is None:
             return

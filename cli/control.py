@@ -15,7 +15,7 @@ from storage.pool import Connection
 
 LISTEN_S = 0.25
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-STOP_WITHIN_S = 0.5
+STOP_WITHIN_S = 0.3
 
 Handler = Callable[[Mapping[str, Any], Connection], Mapping[str, Any]]
 """Carries a command out and returns its result; a FuseboxError is the answer that says why not."""

@@ -26,7 +26,7 @@ CONNECT_WITHIN_S = 2
 ANSWER_WITHIN_S = 2.0
 STORE_WITHIN_S = 1.0
 """How long a command waits for a store that is being written; its thread stores what the command has changed."""
-STOP_WITHIN_S = 0.5
+STOP_WITHIN_S = 0.3
 
 Change = Callable[[GateState], GateState]
 Audit = Callable[[str, GateState, GateState], None]

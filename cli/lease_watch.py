@@ -25,7 +25,7 @@ STALLED_S = 3.5
 `SILENT_S`, so before anybody else can trade, nothing passes the gate until it has asked again."""
 FRESH_S = 1.0
 """What a holder before may need to notice its loss: so long a new holder opens nothing."""
-STOP_WITHIN_S = 0.5
+STOP_WITHIN_S = 0.3
 
 UNKNOWN = "lease not confirmed"
 FRESH = "lease just taken"

@@ -22,7 +22,7 @@ ANSWER_WITHIN_S = 0.5
 """Together with the pause between two questions less than a second: after that nobody may rely on the lease."""
 CONNECT_WITHIN_S = 2
 """The least that the driver takes for a time-out of connecting."""
-RELEASE_WITHIN_S = 0.5
+RELEASE_WITHIN_S = 0.35
 UNRECORDED = "another process, not yet recorded"
 LEFTOVER_S = 0.4
 RAISE = (
