@@ -106,3 +106,13 @@ def test_dollars_at_any_price_up_to_the_limit_pay_no_more_than_the_bound(
 
     assert isinstance(bound, int)
     assert max(paid) <= bound
+
+
+def test_the_smallest_fee_is_charged_from_its_own_amount_on() -> None:
+    # a thousandth of a share at 0.5 owes 0.04 * 0.25 * 0.001 dollars: one step
+    assert taker_fee(1_000, MICRO // 2, FeeSchedule(0.04)) == 10
+    assert taker_fee(999, MICRO // 2, FeeSchedule(0.04)) == 0
+
+
+def test_where_nothing_is_charged_no_number_of_fills_costs_anything() -> None:
+    assert worst_fee(MICRO, MICRO // 2, FeeSchedule(0.0), 9) == 0

@@ -133,3 +133,10 @@ def test_of_two_holds_the_stricter_one_stays_whole() -> None:
     hard = Hold("", "halt", GateLevel.CLOSED, "a", "ada", 2)
     for pair in ((mild, hard), (hard, mild)):
         assert stricter(GateState(pair[:1], 1), GateState(pair[1:], 1)).holds == (hard,)
+
+
+def test_a_hold_keeps_who_set_it_and_when_and_says_nothing_where_nobody_told() -> None:
+    told = with_hold(GateState(), None, "halt", GateLevel.CLOSED, detail="looking", set_by="ada", set_at_ms=5)
+
+    assert told.holds == (Hold("", "halt", GateLevel.CLOSED, "looking", "ada", 5),)
+    assert with_hold(GateState(), "BTC", "stale", GateLevel.CLOSED).holds == (Hold("BTC", "stale", GateLevel.CLOSED),)

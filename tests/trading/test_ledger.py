@@ -527,3 +527,40 @@ def test_no_shares_have_no_average_price_and_a_fill_counts_once(holding: Ledger)
 
     assert average_price(5, 0) == 0
     assert with_fill(position, a_fill(BUY, 1, shares=3)).shares == 13 * MICRO
+
+
+@pytest.mark.parametrize(
+    ("shares", "refused"), [(0, True), (1, False), (10 * MICRO, False), (10 * MICRO + 1, True), (-1, True)]
+)
+def test_from_the_first_micro_share_to_all_of_them_can_be_sold(holding: Ledger, shares: int, *, refused: bool) -> None:
+    sized = Sized(shares, micros("0.40"), 0)
+    if not refused:
+        assert reserve(holding, CLOSE, sized).reservations["i2"].shares == shares
+        return
+    with pytest.raises(RejectedError, match=f"^intent i2: {shares} shares to sell, 10000000 free$"):
+        reserve(holding, CLOSE, sized)
+
+
+@pytest.mark.parametrize(("usd", "refused"), [(0, True), (1, False), (100 * MICRO, False), (100 * MICRO + 1, True)])
+def test_from_the_first_micro_dollar_to_all_of_them_can_be_reserved(empty: Ledger, usd: int, *, refused: bool) -> None:
+    sized = Sized(MICRO, micros("0.40"), usd)
+    if not refused:
+        assert free_cash(reserve(empty, OPEN, sized)) == 100 * MICRO - usd
+        return
+    with pytest.raises(RejectedError, match=f"^intent i1: {usd} to reserve, 100000000 free"):
+        reserve(empty, OPEN, sized)
+
+
+def test_a_refused_reservation_says_why(empty: Ledger, holding: Ledger) -> None:
+    paid, _ = settle(holding, "0xc", "UP", LATER_MS)
+    unconfirmed = sold(holding, state="MATCHED").ledger
+    down = an_intent("i9", "DOWN")
+    for ledger, intent, why in (
+        (paid, an_intent("i9"), "the market is settled"),
+        (holding, down, "the other side of the market is held or being opened"),
+        (reserve(empty, OPEN, TEN_SHARES), down, "the other side of the market is held or being opened"),
+        (unconfirmed, an_intent("i9"), "the sale of the previous position is not confirmed"),
+        (reserve(empty, OPEN, TEN_SHARES), an_intent("i9"), "an OPEN of UP is already open"),
+    ):
+        with pytest.raises(RejectedError, match=f"^intent i9: {why}$"):
+            reserve(ledger, intent, TEN_SHARES)

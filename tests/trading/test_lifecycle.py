@@ -22,7 +22,7 @@ from core.trading.lifecycle import (
     may_advance,
 )
 from core.trading.money import MICRO, micros
-from core.trading.orders import FillState, Order, OrderState, is_terminal
+from core.trading.orders import Fill, FillState, Order, OrderState, is_terminal
 from tests.trading.builders import NOW_MS, a_fill, an_order
 
 
@@ -227,3 +227,34 @@ def test_a_hash_known_before_the_commit_is_kept() -> None:
 def test_a_resting_order_is_not_postponed() -> None:
     with pytest.raises(IllegalTransitionError):
         after(*SENT, Acknowledged(NOW_MS), Postponed(NOW_MS))
+
+
+def test_an_order_that_the_venue_matches_later_is_delayed() -> None:
+    assert after(*SENT, Postponed(NOW_MS)).state is OrderState.DELAYED
+
+
+def test_an_order_is_unknown_since_the_first_time_it_was() -> None:
+    order = after(*SENT, OutcomeUnknown(NOW_MS + 5, "timed out"))
+    assert order.unknown_since_ms == NOW_MS + 5
+    assert after(OutcomeUnknown(NOW_MS + 9, "again"), order=order).unknown_since_ms == NOW_MS + 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        msgspec.structs.replace(a_fill(an_order()), token_id="d"),  # noqa: S106 -- of the market
+        msgspec.structs.replace(a_fill(an_order()), side="SELL"),
+        msgspec.structs.replace(a_fill(an_order()), order_id="o9"),
+    ],
+)
+def test_a_fill_has_to_be_of_the_order_its_token_and_its_side(wrong: Fill) -> None:
+    with pytest.raises(IllegalTransitionError, match="does not belong to order o1"):
+        after(*SENT, FillReported(wrong))
+
+
+@pytest.mark.parametrize("event", CLOSING)
+def test_a_closed_order_stays_what_it_was_when_a_fill_turns_up_that_never_happened(event: OrderEvent) -> None:
+    closed = after(*SENT, event)
+    never = FillReported(a_fill(an_order(), state="FAILED"))
+
+    assert after(never, order=closed).state is closed.state

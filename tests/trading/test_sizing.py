@@ -9,9 +9,9 @@ from core.market.events import Level
 from core.market.market import FeeSchedule
 from core.market.views import TokenBook
 from core.trading.fees import taker_fee
-from core.trading.money import MICRO, micros, notional_usd
+from core.trading.money import MICRO, decimal, micros, notional_usd
 from core.trading.orders import OrderType
-from core.trading.sizing import Refusal, Sized, buy_lot, confidence, reserve_usd, size_close, size_open
+from core.trading.sizing import Refusal, Sized, buy_lot, confidence, reserve_usd, size_close, size_open, too_small
 from tests.trading.builders import CRYPTO_FEES, a_market, a_view, levels
 
 EVEN = MICRO // 2
@@ -229,3 +229,33 @@ def test_a_close_that_would_have_to_be_cheaper_is_refused() -> None:
     sized = size_close(a_market(), a_view().up, 10 * MICRO, slippage_ticks=2, worst_price=micros("0.495"))
 
     assert sized == Refusal("bid for at 0.490000, 0.495000 allowed")
+
+
+def test_a_market_whose_fee_is_not_known_is_not_sized() -> None:
+    assert opened(fees=None) == Refusal("fee unknown")
+
+
+def test_without_slippage_the_limit_is_the_ask() -> None:
+    sized = opened(slippage=0)
+
+    assert isinstance(sized, Sized)
+    assert sized.limit_price == micros("0.51")
+
+
+def test_what_rests_is_in_hundredths_of_a_share_and_reserves_no_more_than_its_own_fee() -> None:
+    sized = opened(order_type="GTC", asks=levels(("0.53", 100)), slippage=0)
+    assert isinstance(sized, Sized)
+    assert sized.shares == micros("18.86")  # ten dollars
+    tight = opened(order_type="GTC", asks=levels(("0.53", 100)), slippage=0, cash=str(decimal(sized.reserve_usd)))
+    assert tight == sized
+    reserves = [
+        reserve_usd(sized.shares, sized.limit_price, MICRO // 100, CRYPTO_FEES, *kind) for kind in ((), ("GTC",))
+    ]
+    assert reserves == [sized.reserve_usd] * 2
+
+
+def test_the_smallest_order_in_shares_and_in_dollars_is_not_too_small() -> None:
+    assert too_small(a_market(), 5 * MICRO, micros("0.30")) is None
+    assert too_small(a_market(), 5 * MICRO, micros("0.20")) is None
+    assert too_small(a_market(), 5 * MICRO, micros("0.19")) == "$0.950000 is below the minimum of $1"
+    assert too_small(a_market(), 5 * MICRO - 1, micros("0.30")) == "4.999999 shares, minimum 5.000000"
