@@ -125,6 +125,11 @@ def unconfirmed_fills(ledger: Ledger, condition_id: str) -> tuple[Fill, ...]:
     return tuple(b.fill for b in ledger.fills.values() if b.condition_id == condition_id and _is_provisional(b))
 
 
+def unconfirmed_sales(ledger: Ledger, condition_id: str) -> tuple[Fill, ...]:
+    """Return the sales in a market that may still be undone, which would bring back what was sold."""
+    return tuple(fill for fill in unconfirmed_fills(ledger, condition_id) if fill.side == "SELL")
+
+
 def _refusal(ledger: Ledger, intent: Intent, sized: Sized) -> str | None:
     same_market = _open(ledger, intent.condition_id)
     if any(r.intent_id == intent.id or (r.side, r.action) == (intent.side, intent.action) for r in same_market):
@@ -140,7 +145,7 @@ def _refusal(ledger: Ledger, intent: Intent, sized: Sized) -> str | None:
     ):
         return "the other side of the market is held or being opened"
     held = ledger.positions.get(position_key(intent.condition_id, intent.side))
-    if held is not None and held.shares == 0:
+    if (held is not None and held.shares == 0) or unconfirmed_sales(ledger, intent.condition_id):
         return "the sale of the previous position is not confirmed"
     free = free_cash(ledger)
     return None if 0 < sized.reserve_usd <= free else f"{sized.reserve_usd} to reserve, {free} free (1e-6 USD)"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from core.trading.ledger import Ledger
+from core.trading.ledger import Ledger, provisional_fills
 from core.trading.money import decimal, notional_usd
 from core.trading.orders import Intent, Order
+from core.trading.positions import Position, cash_flow
 
 MINUTE_MS = 61_000
 """A second more than a minute: of two orders that are sized a minute apart, the first may have been sent that late."""
@@ -35,7 +36,8 @@ class Exposure(msgspec.Struct, frozen=True):
     """What is at stake at cost: money in positions and reserved for opening orders, fees included; dollars in 1e-6.
 
     In the market and the asset of one order, and in all; `markets` counts where anything is held or being bought. A
-    position that has returned more than it cost counts as nothing: it makes no room for others.
+    position that has returned more than it cost counts as nothing: it makes no room for others. What a sale brought
+    that may still be undone counts as not received.
     """
 
     market_usd: int = 0
@@ -46,7 +48,7 @@ class Exposure(msgspec.Struct, frozen=True):
 
 def exposure_of(ledger: Ledger, asset: str, condition_id: str) -> Exposure:
     """Return the exposure of the account, with that of one market and of one asset."""
-    stakes = [(p.asset, p.condition_id, max(0, p.cost_usd)) for p in ledger.positions.values() if p.shares]
+    stakes = [(p.asset, p.condition_id, _stake(ledger, p)) for p in ledger.positions.values() if _held(ledger, p)]
     stakes += [(r.asset, r.condition_id, r.usd) for r in ledger.reservations.values() if r.action == "OPEN"]
     return Exposure(
         market_usd=sum(usd for _, of, usd in stakes if of == condition_id),
@@ -54,6 +56,19 @@ def exposure_of(ledger: Ledger, asset: str, condition_id: str) -> Exposure:
         total_usd=sum(usd for _, _, usd in stakes),
         markets=len({of for _, of, _ in stakes}),
     )
+
+
+def _held(ledger: Ledger, position: Position) -> bool:
+    return bool(position.shares or _undoable_usd(ledger, position))
+
+
+def _stake(ledger: Ledger, position: Position) -> int:
+    return max(0, position.cost_usd + _undoable_usd(ledger, position))
+
+
+def _undoable_usd(ledger: Ledger, position: Position) -> int:
+    fills = provisional_fills(ledger, position.condition_id, position.side)
+    return sum(cash_flow(booked.fill) for booked in fills if booked.fill.side == "SELL")
 
 
 def order_refusal(
