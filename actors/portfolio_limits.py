@@ -52,8 +52,8 @@ def _on_the_way(state: PortfolioState, sizing: Sizing, now_ms: int) -> Iterator[
 def _fixed(sizing: Sizing) -> Iterator[LimitStatus]:
     limits = sizing.limits
     yield LimitStatus("time left to open", "", "s", round(limits.min_left_s), None, note="at least, at W = 900")
-    yield LimitStatus("price to open", "", "USD", limits.min_price, None, note="at least")
-    yield LimitStatus("price to open", "", "USD", limits.max_price, None, note="at most")
+    yield LimitStatus("lowest price to open", "", "USD", limits.min_price, None)
+    yield LimitStatus("highest price to open", "", "USD", limits.max_price, None)
     yield LimitStatus("book age to open", "", "s", round(limits.max_book_age_s), None, note="at most, at W = 900")
 
 
