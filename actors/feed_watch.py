@@ -165,9 +165,9 @@ class FeedWatch:
         text = next((text for text in found if text is not None), None)
         if text is None:
             if self._context.gate.release(asset, CLOCK):
-                self._turns.append(Turn(f"clock {asset}", asset, RECOVERED, "the clocks agree again"))
+                self._turns.append(Turn(f"clock {asset}", asset, RECOVERED, "the clocks agree again", outage=False))
         elif self._context.gate.hold(asset, CLOCK, GateLevel.REDUCE_ONLY, text):
-            self._turns.append(Turn(f"clock {asset}", asset, Health.CRITICAL.value, text))
+            self._turns.append(Turn(f"clock {asset}", asset, Health.CRITICAL.value, text, outage=True))
 
     def _show(self, feed: str, health: Health, detail: str) -> None:
         heard = self._heard.get(feed)
