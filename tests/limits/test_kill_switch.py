@@ -4,13 +4,17 @@ import pytest
 from msgspec.structs import replace
 
 from actors import addresses
-from actors.kill_switch import STORED_AFTER_S, Trips
+from actors.kill_switch import STORED_AFTER_S, Trips, open_loss_usd, result_usd
+from actors.portfolio_state import PortfolioState
+from core.market.market import Market, Side
 from core.runtime.gate import GateCell
 from core.trading.gate import GateLevel
 from core.trading.lasting_holds import lasting, resumed
+from core.trading.ledger import new_ledger
 from core.trading.losses import DAILY, DAY_MS, DRAWDOWN, REASONS, STREAK, LossLimits
 from core.trading.money import MICRO
-from tests.actors.builders import ASKS, BIDS, START_MS, World, a_market
+from core.trading.positions import Position
+from tests.actors.builders import ASKS, BIDS, SESSION, START_MS, World, a_book, a_market
 from tests.trading.builders import OPENS_S, levels
 
 MARKET, ETH = a_market(), a_market("ETH")
@@ -200,6 +204,21 @@ def test_a_days_loss_is_forgotten_at_midnight_utc_and_the_fall_from_the_best_is_
     assert world.state.losses.day == midnight_s * 1000 // DAY_MS
     lose_again()
     assert tripped(world) == {DAILY, DRAWDOWN}
+
+
+def test_open_losses_add_up_to_the_micro_dollar_and_open_gains_count_for_nothing() -> None:
+    def held(market: Market, side: Side, cost_usd: int) -> Position:
+        return Position(SESSION, market.asset, market.condition_id, side, "i", 0, 0, 3_000_001, cost_usd)
+
+    sol = a_market("SOL")
+    positions = (held(MARKET, "UP", 1_500_000), held(ETH, "DOWN", 2_000_000), held(sol, "UP", 7))
+    ledger = replace(new_ledger(0), realised_usd=-11, positions={each.condition_id: each for each in positions})
+    views = {market.condition_id: a_book(market, START_MS) for market in (MARKET, ETH, sol)}  # both bid for at 0.49
+    state = PortfolioState(ledger)
+    assert open_loss_usd(state, views) == (1_500_000 - 1_470_000) + (2_000_000 - 1_470_000)
+    assert isinstance(open_loss_usd(state, views), int)
+    assert result_usd(state, views) == -11 - 560_000
+    assert open_loss_usd(state, {sol.condition_id: views[sol.condition_id]}) == 0
 
 
 # -- what outlasts what -----------------------------------------------------------------------------------------------

@@ -170,6 +170,11 @@ def test_exposure_is_what_is_held_at_cost_and_what_is_reserved_to_open() -> None
     assert exposure_of(ledger, "XRP", "f") == Exposure(market_usd=0, asset_usd=0, total_usd=370, markets=4)
 
 
+def test_a_position_that_has_returned_more_than_it_cost_makes_no_room_for_others() -> None:
+    ledger = a_ledger((holding("BTC", "a", -50), holding("BTC", "b", 20)))
+    assert exposure_of(ledger, "BTC", "a") == Exposure(market_usd=0, asset_usd=20, total_usd=20, markets=2)
+
+
 def test_an_empty_account_is_exposed_to_nothing() -> None:
     assert exposure_of(new_ledger(MICRO), "BTC", "a") == Exposure(0, 0, 0, 0)
 

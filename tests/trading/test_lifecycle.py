@@ -258,3 +258,10 @@ def test_a_closed_order_stays_what_it_was_when_a_fill_turns_up_that_never_happen
     never = FillReported(a_fill(an_order(), state="FAILED"))
 
     assert after(never, order=closed).state is closed.state
+
+
+def test_what_went_wrong_stays_with_the_order() -> None:
+    assert after(*SENT, Rejected(NOW_MS, "too small")).last_error == "too small"
+    assert after(*SENT, Failed(NOW_MS, "window closed")).last_error == "window closed"
+    assert after(*SENT, Cancelled(NOW_MS, "killed")).last_error == "killed"
+    assert after(*SENT, OutcomeUnknown(NOW_MS, "timed out")).last_error == "timed out"
