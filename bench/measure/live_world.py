@@ -14,8 +14,10 @@ from actors.account import unconfirmed
 from actors.execution import ExecutionClient
 from actors.execution_live import LiveExecutionClient, LiveSession
 from actors.executor import ExecutorActor
+from actors.kill_switch import Trips
 from actors.portfolio import PortfolioActor, Sizing
 from actors.portfolio_state import PortfolioState
+from actors.send_limits import SendLimits
 from bench.measure.live_wallet import private_key
 from bench.measure.virtual_venue import VirtualConnections, VirtualVenue
 from bench.measure.written_rows import Tables
@@ -38,12 +40,14 @@ from core.runtime.address import Address
 from core.runtime.cell import Spec
 from core.runtime.clock import VirtualClock
 from core.runtime.context import Context
+from core.runtime.gate import GateCell
 from core.runtime.message import StreamItem
 from core.runtime.stepped import SteppedRuntime
 from core.runtime.stream import Stream
 from core.runtime.supervision import RestartPolicy
 from core.trading.limits import OpenLimits
 from core.trading.money import MICRO
+from core.trading.order_limits import OrderLimits
 from core.trading.orders import Intent, IntentAction, OrderType
 from core.trading.sizing import LOT_SHARES
 from venues.polymarket.account import Account
@@ -81,10 +85,30 @@ AWAY_S = (0.5, 3.0, 12.0, 45.0, 200.0)
 """How long nobody of ours may be there after a kill."""
 
 
-class LiveWorld:
-    """Four assets' windows, one after the other, under the exchange's default faults and restarts of our actors."""
+class Limited(msgspec.Struct, frozen=True):
+    """What portfolio and executor must keep to; without anything, what a market allows."""
 
-    def __init__(self, seed: int, order_type: OrderType, ledger: Path) -> None:
+    opening: OpenLimits = OpenLimits()
+    order: OrderLimits = OrderLimits()
+    trips: Trips = Trips()
+
+
+class LiveWorld:
+    """Four assets' windows, one after the other, under the exchange's default faults and restarts of our actors.
+
+    `heard` is called with every message before it is handled.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        order_type: OrderType,
+        ledger: Path,
+        limited: Limited | None = None,
+        heard: Callable[[object], None] | None = None,
+    ) -> None:
+        self._limited = limited or Limited()
+        self._heard = heard
         self._seed = seed
         self._random = Random(seed)
         self._clock = VirtualClock(START_MS + 1_000)
@@ -112,9 +136,16 @@ class LiveWorld:
             kept = self.tables.checkpoint
             saved[addresses.PORTFOLIO.name] = (kept.generation, kept.payload)
         self._runtime = SteppedRuntime(
-            self._clock, seed=self._seed + self.kills, lease_epoch=1 + self.kills, saved=saved, work_ms=ANSWER_MS
+            self._clock,
+            seed=self._seed + self.kills,
+            lease_epoch=1 + self.kills,
+            saved=saved,
+            work_ms=ANSWER_MS,
+            trace=lambda _at_ms, _address, envelope: self._hear_of(envelope.message),
         )
-        sizing = Sizing(100 * MICRO, 2, self._order_type, OpenLimits())
+        limits = self._limited
+        sizing = Sizing(100 * MICRO, 2, self._order_type, limits.opening, order_limits=limits.order)
+        send = SendLimits(limits.opening, limits.order)
         hashes = {row.id: row.order_hash for row in self.tables.orders.values() if row.closed_at_ms is None}
         not_final = unconfirmed(self.tables.unconfirmed())
         fills = self.tables.fills.values()
@@ -122,7 +153,9 @@ class LiveWorld:
         recorded = {order_id: order_hash for order_id, order_hash in hashes.items() if order_hash is not None}
 
         def portfolio(context: Context) -> Actor:
-            return PortfolioActor(context, SESSION, self._cash_usd, sizing, VENUE, self._say, live=True)
+            return PortfolioActor(
+                context, SESSION, self._cash_usd, sizing, VENUE, self._say, live=True, trips=limits.trips
+            )
 
         def client(saved: bytes, of_this_process: bool) -> ExecutionClient:  # noqa: FBT001 -- the executor's hook
             session = LiveSession(SESSION, START_MS // 1000, recorded, () if of_this_process else not_final, booked)
@@ -138,7 +171,7 @@ class LiveWorld:
             self._add(addresses.market(asset), _Deaf)
             self._add(addresses.book_feed(asset), _Deaf)
         self._add(addresses.PORTFOLIO, portfolio)
-        self._add(addresses.EXECUTOR, lambda context: ExecutorActor(context, client, self._say))
+        self._add(addresses.EXECUTOR, lambda context: ExecutorActor(context, client, self._say, limits=send))
         for address in list(self._runtime.cells):
             self._runtime.start(address)
 
@@ -166,6 +199,15 @@ class LiveWorld:
     def close(self) -> None:
         """Let go of what the venue holds."""
         self._venue.close()
+
+    def _hear_of(self, message: object) -> None:
+        if self._heard is not None:
+            self._heard(message)
+
+    @property
+    def gate(self) -> GateCell:
+        """The gate of the process that lives."""
+        return self._runtime.gate
 
     @property
     def state(self) -> PortfolioState:
@@ -216,9 +258,10 @@ class LiveWorld:
 
     def _propose(self, market: Market, view: BookView, side: Side, action: IntentAction) -> None:
         self._intents += 1
+        book = view.up if side == "UP" else view.down
         intent = Intent(
             f"i{self._intents}", SESSION, market.asset, market.condition_id, side, action, self._clock.now_ms(),
-            "signal", (), (), 1, 1,
+            "signal", (), (), 1, 1, decision_price=book.best_ask if action == "OPEN" else book.best_bid,
         )  # fmt: skip
         self._runtime.tell(addresses.PORTFOLIO, IntentProposed(market, intent, view))
 

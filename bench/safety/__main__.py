@@ -1,8 +1,9 @@
-"""Are limits, exits and the gate kept: at every step of simulated windows, and in live trading as processes?
+"""Are limits, exits and the gate kept: at every step of simulated windows, and with live orders?
 
     python -m bench.safety windows --windows 10000 --seed 1
     python -m bench.safety windows --windows 2000 --limits tight
     python -m bench.safety windows --one 17 --trace events.log
+    python -m bench.safety virtual --windows 400
     python -m bench.safety live --minutes 60
     python -m bench.safety look STATE_DIR       what is found in what such a run has left
 
@@ -16,7 +17,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.safety.live import look_at, run_live
 from bench.safety.many_windows import one_seed, run_windows
+from bench.safety.virtual_live import run_virtual
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     windows.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     windows.add_argument("--one", type=int, metavar="SEED", help="one seed alone")
     windows.add_argument("--trace", type=Path, metavar="FILE", help="with --one: write the event log")
+    virtual = kinds.add_parser("virtual", help="live orders on the exchange under its faults, in virtual time")
+    virtual.add_argument("--windows", type=int, default=400, help="of four assets together")
+    virtual.add_argument("--seed", type=int, default=1, help="of the first of three runs, one for each order type")
+    virtual.add_argument("--limits", choices=("default", "tight"), default="default")
+    virtual.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     live = kinds.add_parser("live", help="live trading on the embedded exchange, as processes")
     live.add_argument("--minutes", type=float, default=60.0)
     live.add_argument("--seed", type=int, default=1)
@@ -41,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.one is not None:
             return one_seed(options.one, options.limits, options.trace)
         return run_windows(options.windows, options.seed, options.limits, options.jobs)
-    from bench.safety.live import look_at, run_live  # noqa: PLC0415 -- keys and sockets, which the windows need not load
-
+    if options.kind == "virtual":
+        return run_virtual(options.windows, options.seed, options.limits, options.jobs)
     if options.kind == "look":
         return look_at(options.state_dir)
     kept = options.state_dir is not None

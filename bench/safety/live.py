@@ -11,7 +11,7 @@ from bench.safety.bounds import default_bounds
 from bench.safety.live_evidence import Findings, Ledger, Rows, records_of
 from bench.safety.live_log import read_log
 from bench.safety.live_run import LEDGER, LOG, TRADE_USD, Course, LiveRun, Plan
-from bench.safety.many_windows import amounts
+from bench.safety.many_windows import amounts, listed
 from storage.embedded import EmbeddedServer
 
 COURSE = "course.json"
@@ -42,7 +42,7 @@ def look_at(state_dir: Path) -> int:
     if course is not None:
         broken += [f"at rest: {text}" for text in course.at_rest]
         broken += [] if course.exit_code == 0 else [f"exit code {course.exit_code}"]
-        print(f"restarts: {len(course.restarts)} ({_listed(Counter(course.restarts))}), {len(course.refused)} refused")
+        print(f"restarts: {len(course.restarts)} ({listed(Counter(course.restarts))}), {len(course.refused)} refused")
         print(f"trips seen from the shell: {len(course.trips)}")
     _print(found, rows, log.lines)
     print(f"broken: {len(broken)}")
@@ -52,12 +52,12 @@ def look_at(state_dir: Path) -> int:
 
 
 def _print(found: Findings, rows: Rows, lines: int) -> None:
-    print(f"seen: {_listed(found.counts)}")
+    print(f"seen: {listed(found.counts)}")
     print(f"largest seen: {amounts(found.largest)}")
-    print(f"trips of the kill switch: {_listed(found.trips)}")
-    print(f"trades by the reason of their exit: {_listed(Counter(rows.trades))}")
-    print(f"rows of exits: {_listed(Counter(status for status, _ in rows.exits))}; {lines:,} lines of log")
-    print(f"alerts: {_listed(Counter(rows.alerts))}")
+    print(f"trips of the kill switch: {listed(found.trips)}")
+    print(f"trades by the reason of their exit: {listed(Counter(rows.trades))}")
+    print(f"rows of exits: {listed(Counter(status for status, _ in rows.exits))}; {lines:,} lines of log")
+    print(f"alerts: {listed(Counter(rows.alerts))}")
 
 
 def _course(state_dir: Path) -> Course | None:
@@ -84,7 +84,3 @@ def rows_of(state_dir: Path) -> Rows:
 
 def _counted(database: psycopg.Connection, query: str) -> dict[str, int]:
     return {str(name): int(count) for name, count in database.execute(query)}
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{what} {count:,}" for what, count in sorted(counts.items())) or "none"

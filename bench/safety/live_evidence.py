@@ -127,8 +127,10 @@ class Ledger:
 
     def _pending(self, order_id: str) -> None:
         order = self._state.orders.get(order_id)
-        if order is not None and order.new.account == self._account and order.new.side == "BUY":
-            self._stakes.ordered(order_id, _asset(order.slug), order.slug, order.reserved)
+        if order is None or order.new.account != self._account or order.new.side != "BUY":
+            return
+        left, dollars = order.new.maker_amount - order.given if order.is_open else 0, order.new.maker_amount
+        self._stakes.ordered(order_id, _asset(order.slug), order.slug, left + order.fee_reserve * left // dollars)
 
     def _traded(self, record: Traded, times: int) -> None:
         legs = [leg for leg in record.legs if leg.account == self._account]
@@ -136,7 +138,8 @@ class Ledger:
         usd = -sum(leg.amount for leg in legs if leg.asset == USD)
         for token in tokens:
             shares = sum(leg.amount for leg in legs if leg.asset == token)
-            self._stakes.filled(_asset(record.slug), record.slug, token, times * shares, times * usd)
+            change = times * shares, times * usd
+            self._stakes.filled(_asset(record.slug), record.slug, token, *change, returns=times < 0)
         for order_id in (record.taker_order_id, *(maker.order_id for maker in record.makers)):
             self._pending(order_id)
         if times > 0:

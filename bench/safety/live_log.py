@@ -25,15 +25,19 @@ class Sent(msgspec.Struct):
     order_hash: str
 
 
+Holds = tuple[tuple[str, str, str], ...]
+"""What shuts the gate: scope, empty for all; level; the rest."""
+
+
 class Log(msgspec.Struct):
-    """Orders by their hash, and the gate's holds by number; each hold is (scope, empty for all; level; the rest)."""
+    """Orders by their hash, and what shut the gate by number."""
 
     sent: dict[str, Sent]
-    gates: dict[int, tuple[tuple[str, str, str], ...]]
+    gates: dict[int, Holds]
     lines: int
     tracebacks: tuple[str, ...]
 
-    def holds_at(self, sequence: int) -> tuple[tuple[str, str, str], ...]:
+    def holds_at(self, sequence: int) -> Holds:
         """Return what was in force at a number: the newest value that is known up to it."""
         numbers = sorted(self.gates)
         at = bisect_right(numbers, sequence)
@@ -80,7 +84,7 @@ def _sent(fields: dict[str, object], decided: dict[str, object]) -> Sent:
     )
 
 
-def _holds(told: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+def _holds(told: Iterable[str]) -> Holds:
     """Return the holds in lines such as `BTC reduce-only: feed.binance.BTC stale (...)`."""
     found = []
     for line in told:

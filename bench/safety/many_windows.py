@@ -60,16 +60,16 @@ def summary(runs: Sequence[Run], took_s: float) -> Iterator[str]:
     excused = _added(run.seen.excused for run in runs)
     yield (
         f"ends of windows: {counts['flat']:,} flat, {counts['held']:,} written down as held to settlement, "
-        f"{sum(excused.values())} unasked while {_listed(excused) or 'nobody'} was dead"
+        f"{sum(excused.values())} of which nobody asked for the exit, who was dead: {listed(excused) or 'nobody'}"
     )
     trips = _added(run.seen.trips for run in runs)
-    yield f"trips of the kill switch: {_listed(trips) or 'none'}; {counts['resumed']:,} times resumed"
+    yield f"trips of the kill switch: {listed(trips) or 'none'}; {counts['resumed']:,} times resumed"
     largest: dict[str, int] = {}
     for run in runs:
         for what, value in run.seen.largest.items():
             largest[what] = max(value, largest.get(what, 0))
     yield f"largest seen: {amounts(largest)}"
-    yield f"faults: {_listed(_added(run.result.faults for run in runs))}"
+    yield f"faults: {listed(_added(run.result.faults for run in runs))}"
 
 
 def _numbered(seed: int, limits: Limits) -> Run:
@@ -91,7 +91,8 @@ def _added(counts: Iterator[dict[str, int]] | Sequence[dict[str, int]]) -> Count
     return total
 
 
-def _listed(counts: Counter[str]) -> str:
+def listed(counts: Counter[str]) -> str:
+    """Return counts as one line for people."""
     return ", ".join(f"{what} {count:,}" for what, count in sorted(counts.items()))
 
 

@@ -40,7 +40,7 @@ class Use(msgspec.Struct, frozen=True):
 class Stakes:
     """Changes with what the venue sees. `results` are the round trips' net results in the order in which they ended.
 
-    With `undone` a fill may turn out not to have happened: then only a winner ends a position.
+    With `undone` a fill may turn out not to have happened: then a position ends with its winner, or as the next begins.
     """
 
     def __init__(self, *, undone: bool = False) -> None:
@@ -57,9 +57,14 @@ class Stakes:
         else:
             self.pending.pop(order_id, None)
 
-    def filled(self, asset: str, market: str, token: str, shares: int, usd: int) -> None:
-        """Book a fill: shares got (negative: given), dollars paid (negative: received), the fee included."""
+    def filled(self, asset: str, market: str, token: str, shares: int, usd: int, *, returns: bool = False) -> None:
+        """Book a fill: shares got (negative: given), dollars paid (negative: received), the fee included.
+
+        `returns` where it takes back one that did not happen.
+        """
         holding = self.held.setdefault((market, token), Holding(asset))
+        if holding.shares == 0 and usd > 0 and not returns:
+            holding.net_usd = 0
         holding.shares += shares
         holding.net_usd += usd
         if holding.shares == 0 and not self._undone:

@@ -7,6 +7,7 @@ from core.market.market import FeeSchedule, Side
 from core.trading.fees import taker_fee
 from core.trading.money import MICRO, divided, notional_usd
 from core.trading.orders import Fill, Intent
+from core.trading.sizing import LOT_SHARES
 
 SETTLEMENT = "settlement"
 """Exit reason of what was held until the venue named the winner."""
@@ -94,7 +95,11 @@ def with_exit(position: Position, intent: Intent) -> Position:
 
 
 def settled(position: Position, winner: Side, at_ms: int) -> Position:
-    """Return the position after the venue paid 1 dollar for each share of the winner and 0 for the other."""
+    """Return the position after the venue paid 1 dollar for each share of the winner and 0 for the other.
+
+    What is less than can be sold at all is left by most sales: that it was paid out leaves a forced exit one.
+    """
+    sold = bool(position.sold_shares) and position.shares < LOT_SHARES
     payout_usd = position.shares if position.side == winner else 0
     return replace(
         position,
@@ -104,7 +109,7 @@ def settled(position: Position, winner: Side, at_ms: int) -> Position:
         sold_shares=position.sold_shares + position.shares,
         sold_notional=position.sold_notional + payout_usd,
         exit_reason=SETTLEMENT if position.shares else position.exit_reason,
-        force_close_reason=None if position.shares else position.force_close_reason,
+        force_close_reason=position.force_close_reason if sold or not position.shares else None,
     )
 
 

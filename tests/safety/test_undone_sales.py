@@ -4,13 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from core.errors import RejectedError
-from core.trading.booking import apply_fill
+from core.trading.booking import apply_fill, settle
 from core.trading.ledger import Ledger, new_ledger, release, reserve
-from core.trading.money import MICRO
+from core.trading.money import MICRO, micros
 from core.trading.order_limits import exposure_of
 from core.trading.orders import Fill
 from core.trading.sizing import Sized
-from tests.trading.builders import a_fill, an_intent, an_order
+from tests.trading.builders import NOW_MS, a_fill, an_intent, an_order
 
 BUY = an_order("o1", intent_id="i1")
 SELL = an_order("o2", intent_id="i2", side="SELL", limit="0.45")
@@ -60,3 +60,17 @@ def test_a_sale_that_is_undone_leaves_the_exposure_it_had_all_along() -> None:
     undone = apply_fill(sold(), replace(SOLD, state="FAILED"), SELL, an_intent("i2", action="CLOSE")).ledger
 
     assert exposure_of(undone, "BTC", "0xc") == exposure_of(sold(), "BTC", "0xc")
+
+
+@pytest.mark.parametrize(("left", "forced"), [("0.009", True), ("0.01", False)])
+def test_a_forced_exit_that_left_less_than_can_be_sold_is_told_as_one_after_the_settlement(
+    left: str,
+    forced: bool,  # noqa: FBT001
+) -> None:
+    exits = replace(an_intent("i2", action="CLOSE"), reason="T-2", forced=True)
+    fill = replace(SOLD, shares=10 * MICRO - micros(left), state="CONFIRMED")
+    ledger = apply_fill(new_ledger(1_000 * MICRO), a_fill(BUY), BUY, an_intent("i1")).ledger
+    _, (trade,) = settle(apply_fill(ledger, fill, SELL, exits).ledger, "0xc", "UP", NOW_MS)
+
+    assert (trade.exit_reason, trade.force_closed) == ("settlement", forced)
+    assert trade.force_close_reason == ("T-2" if forced else None)

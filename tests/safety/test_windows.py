@@ -3,6 +3,7 @@
 import pytest
 
 from bench.safety.__main__ import main
+from bench.safety.virtual_live import traded
 from bench.safety.windows import Limits, Run, run_seed
 
 WINDOWS = 4
@@ -24,6 +25,14 @@ def test_random_windows_under_faults_break_no_promise(runs: tuple[Limits, list[R
     assert sum(run.seen.openings for run in found) > 15
     assert sum(sum(run.seen.trips.values()) for run in found) > 0
     assert all(run.seen.resumed >= 1 for run in found if run.seen.trips and limits == "tight")
+
+
+def test_live_orders_on_an_exchange_with_faults_break_no_promise_either() -> None:
+    found, _ = traded(12, 1, "FAK", "default")
+
+    assert found.broken == []
+    assert found.counts["opening orders"] > 30
+    assert found.counts["trades that failed"] > 0
 
 
 def test_the_command_says_what_it_has_seen(capsys: pytest.CaptureFixture[str]) -> None:
