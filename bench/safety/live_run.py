@@ -46,7 +46,6 @@ class Plan(msgspec.Struct, frozen=True):
 class Course(msgspec.Struct, frozen=True):
     """What was done: restarts by name, trips as (reason, detail), what was said that never should be."""
 
-    state_dir: Path
     restarts: tuple[str, ...]
     refused: tuple[str, ...]
     trips: tuple[tuple[str, str], ...]
@@ -120,9 +119,7 @@ class LiveRun:
         at_rest = self._rested(process, database)
         process.terminate()
         process.wait(30)
-        return Course(
-            self._state_dir, tuple(restarts), tuple(refused), tuple(trips), tuple(at_rest), process.returncode
-        )
+        return Course(tuple(restarts), tuple(refused), tuple(trips), tuple(at_rest), process.returncode)
 
     def _rested(self, process: subprocess.Popen[bytes], database: psycopg.Connection) -> list[str]:
         """Open nothing more, and return how both ledgers differ once nothing is in flight."""
