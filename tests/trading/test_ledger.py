@@ -23,9 +23,11 @@ from core.trading.ledger import (
     release,
     reserve,
     sellable_shares,
+    unconfirmed_sales,
 )
 from core.trading.lifecycle import IllegalTransitionError
 from core.trading.money import MICRO, micros
+from core.trading.order_limits import Exposure, exposure_of
 from core.trading.orders import Fill, FillState, Intent, Order
 from core.trading.positions import ClosedTrade, average_price, mark_to_bid, settled, with_fill
 from core.trading.sizing import Sized
@@ -391,6 +393,24 @@ def test_a_sale_by_force_that_settlement_only_confirms_keeps_its_reason(holding:
     assert settled(position, "UP", LATER_MS).shares == 0
 
 
+@pytest.mark.parametrize(
+    ("left", "sold_shares", "reason"),
+    [(9_999, 1, "T-2"), (10_000, 1, None), (9_999, 0, None), (0, 1, "T-2")],
+)
+def test_a_forced_exit_stays_one_where_it_left_less_than_can_be_sold(
+    holding: Ledger, left: int, sold_shares: int, reason: str | None
+) -> None:
+    position = msgspec.structs.replace(
+        holding.positions["0xc/UP"],
+        shares=left,
+        sold_shares=sold_shares,
+        exit_reason="T-2",
+        force_close_reason="T-2",
+    )
+
+    assert settled(position, "UP", LATER_MS).force_close_reason == reason
+
+
 # -- the venue's word -------------------------------------------------------------------------------------------------
 
 
@@ -564,3 +584,47 @@ def test_a_refused_reservation_says_why(empty: Ledger, holding: Ledger) -> None:
     ):
         with pytest.raises(RejectedError, match=f"^intent i9: {why}$"):
             reserve(ledger, intent, TEN_SHARES)
+
+
+# -- sales that may still be undone -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shares", [4, 10])
+def test_nothing_is_opened_beside_a_sale_that_may_still_be_undone(holding: Ledger, shares: int) -> None:
+    ledger = sold(holding, shares=shares, state="MATCHED").ledger
+    (sale,) = unconfirmed_sales(ledger, "0xc")
+
+    assert (sale.side, sale.shares) == ("SELL", shares * MICRO)
+    assert unconfirmed_sales(ledger, "0xd") == ()
+    with pytest.raises(RejectedError, match="the sale of the previous position is not confirmed"):
+        reserve(ledger, an_intent("i9"), TEN_SHARES)
+
+
+def test_a_purchase_that_may_still_be_undone_is_no_sale(empty: Ledger) -> None:
+    assert unconfirmed_sales(bought(empty, "MATCHED").ledger, "0xc") == ()
+
+
+def test_nothing_is_opened_where_all_is_sold_and_the_purchase_itself_is_not_confirmed(empty: Ledger) -> None:
+    ledger = sold(bought(empty, "MATCHED").ledger).ledger
+    assert ledger.positions["0xc/UP"].shares == 0
+
+    with pytest.raises(RejectedError, match="the sale of the previous position is not confirmed"):
+        reserve(ledger, an_intent("i9"), TEN_SHARES)
+
+
+@pytest.mark.parametrize("shares", [0, 4, 10])
+def test_what_a_sale_brought_that_may_still_be_undone_makes_no_room(holding: Ledger, shares: int) -> None:
+    order = an_order("o9", intent_id="i9", outcome="DOWN", condition_id="0xd")
+    other = an_intent("i9", "DOWN", condition_id="0xd")
+    ledger = apply_fill(holding, a_fill(order, state="MATCHED"), order, other).ledger
+    if shares:
+        ledger = sold(ledger, shares=shares, state="MATCHED").ledger
+
+    stake = Exposure(micros("5.175"), micros("10.175"), micros("10.175"), 2)
+    assert exposure_of(ledger, "BTC", "0xc") == stake
+    assert exposure_of(ledger, "BTC", "0xd").market_usd == 5 * MICRO
+
+
+def test_a_confirmed_sale_makes_room(holding: Ledger) -> None:
+    assert exposure_of(sold(holding, shares=4).ledger, "BTC", "0xc").market_usd == micros("5.175") - micros("2.232")
+    assert exposure_of(sold(holding).ledger, "BTC", "0xc") == Exposure()
