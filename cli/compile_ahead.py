@@ -15,7 +15,7 @@ WITHIN_S = 600.0
 
 
 def compile_ahead(hyper: Hyperparameters, features: int) -> None:
-    """Wait until the step is compiled for weights of so many features; what goes wrong is logged, it costs only time."""
+    """Wait until the step is compiled for weights of so many features; what fails is logged and costs only time."""
     order = msgspec.json.encode(Order(hyper, features)) + b"\n"
     try:
         with subprocess.Popen(
