@@ -54,7 +54,7 @@ def look_at(state_dir: Path) -> int:
 def _print(found: Findings, rows: Rows, lines: int) -> None:
     print(f"seen: {listed(found.counts)}")
     print(f"largest seen: {amounts(found.largest)}")
-    print(f"trips of the kill switch: {listed(found.trips)}")
+    print(f"trips of the kill switch: {listed(found.trips) or 'none'}")
     print(f"trades by the reason of their exit: {listed(Counter(rows.trades))}")
     print(f"rows of exits: {listed(Counter(status for status, _ in rows.exits))}; {lines:,} lines of log")
     print(f"alerts: {listed(Counter(rows.alerts))}")
