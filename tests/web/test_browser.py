@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from storage.embedded import EmbeddedServer
-from tests.system.process import ROOT, Supervisor
+from tests.system.process import ROOT, UNSTOPPED, Supervisor
 from tests.web.browser import CHROMIUM, DESKTOP, PHONE, WITHIN_MS, Scheme, Visit, chromium, visit
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
@@ -196,7 +196,7 @@ def test_a_page_server_that_dies_is_started_again_at_the_same_address_and_tradin
 
 @pytest.mark.skipif(IMAGES not in os.environ, reason=f"{IMAGES}=1 makes the README's pictures anew")
 def test_the_readmes_pictures(browser: Browser) -> None:
-    with demo(FUSEBOX_POLICY="shipped") as (supervisor, url):
+    with demo(FUSEBOX_POLICY="shipped", **dict.fromkeys(UNSTOPPED, "")) as (supervisor, url):
         for _ in range(30):
             supervisor.wait_for("closed by")
         looks: list[tuple[str, tuple[int, int], Scheme]] = [
