@@ -10,6 +10,7 @@ import pytest
 
 from actors import addresses
 from actors.learner import LearnerState
+from actors.portfolio_state import SCHEMA_VERSION
 from actors.states import state_of
 from cli.model_line import ModelLine
 from cli.rollback import Rollback
@@ -149,7 +150,7 @@ def test_an_upload_can_be_taken_once(running: Running) -> None:
 
 def test_a_portfolio_that_is_put_back_by_force_opens_the_gate_that_its_absence_had_closed(running: Running) -> None:
     state, _ = traded_rows(1, 10_000_000_000)
-    running.give("1/portfolio", msgspec.msgpack.encode(state), force=True)
+    running.give("1/portfolio", msgspec.msgpack.encode(state), SCHEMA_VERSION, force=True)
 
     assert running.system.gate.level() is GateLevel.OPEN
     assert running.states[addresses.PORTFOLIO] == msgspec.msgpack.encode(state)

@@ -9,7 +9,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from actors.learner import LearnerState
-from actors.portfolio_state import PortfolioState
+from actors.portfolio_state import SCHEMA_VERSION, PortfolioState
 from cli.state_restore import Restore, Restored
 from core.records import CheckpointRecord, Record
 from core.trading.money import micros
@@ -181,7 +181,7 @@ def traded(connection: Connection, session: Session) -> PortfolioState:
 
 def save(connection: Connection, generation: int, state: PortfolioState) -> CheckpointRecord:
     payload = msgspec.msgpack.encode(state)
-    row = CheckpointRecord("actor", "1/portfolio", generation, 1, payload, T0)
+    row = CheckpointRecord("actor", "1/portfolio", generation, SCHEMA_VERSION, payload, T0)
     rows: list[Record] = [row]
     write(connection, rows)
     return row
@@ -252,7 +252,7 @@ def test_the_portfolios_local_copy_is_not_taken_when_rows_were_written_since(
     restore: RestoreAll, connection: Connection, copies: LocalCopies, traded: PortfolioState, lines: list[str]
 ) -> None:
     stale = PortfolioState.new(START)
-    copies.write(CheckpointRecord("actor", "1/portfolio", 8, 1, msgspec.msgpack.encode(stale), T0))
+    copies.write(CheckpointRecord("actor", "1/portfolio", 8, SCHEMA_VERSION, msgspec.msgpack.encode(stale), T0))
     connection.execute("DELETE FROM checkpoints")
 
     assert portfolio(restore()).ledger == traded.ledger

@@ -114,8 +114,10 @@ def test_a_database_without_the_table_holds_nothing_and_is_not_taken_for_broken(
 
 
 def test_the_migration_can_be_undone_and_done_again(database: str, connection: Connection) -> None:
-    assert rollback(database) == ["0004_gate"]
-    assert migrate(database) == ["0004_gate"]
+    undone = []
+    while "0004_gate" not in undone:
+        undone += rollback(database)
+    assert migrate(database) == sorted(undone)
     update_gate(connection, halt)
 
 

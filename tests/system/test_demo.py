@@ -181,7 +181,8 @@ def test_a_second_run_on_the_same_state_is_refused_in_one_line(start: Start) -> 
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
-        (("--assets", "DOGE"), {}, "FUSEBOX_ASSETS=DOGE"),
+        (("--assets", "DOGE"), {}, "--assets DOGE: each of them once"),
+        ((), {"FUSEBOX_ASSETS": "DOGE"}, "FUSEBOX_ASSETS=DOGE: each of them once"),
         (("--mode", "live"), {}, "mode live"),
         ((), {"FUSEBOX_TRADE_SIZE": "5"}, "FUSEBOX_TRADE_SIZE: there is no such setting"),
     ],

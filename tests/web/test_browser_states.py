@@ -163,7 +163,7 @@ def test_one_logs_in_acts_and_logs_out(
         visited.page.wait_for_selector("text=That is not the password")
         visited.page.fill("[name=password]", PASSWORD)
         visited.page.keyboard.press("Enter")
-        visited.until("document.querySelector('#link')?.dataset.state !== 'starting'")
+        visited.until("(document.querySelector('#link')?.dataset.state ?? 'starting') !== 'starting'")
         visited.page.click("#do-flatten")
         visited.page.click("#ask-confirm")
         visited.page.wait_for_selector(".toast:has-text('flatten done')")
