@@ -13,6 +13,8 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     stage = Stage(stepped=request.param == "stepped", hangs=True)
     yield stage
     stage.stop()
+    for actor in pykka.ActorRegistry.get_all():  # one that hung was let go a moment ago
+        actor.actor_stopped.wait(5.0)
     assert pykka.ActorRegistry.get_all() == []
 
 

@@ -18,7 +18,7 @@ from core.trading.orders import OrderType
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 2
-SEEDS_WITHIN_S = 120.0
+SEEDS_WITHIN_S = 60.0
 """As many seeds as fit; `python -m bench.simulate --seeds` takes any number."""
 SEEDS_AT_LEAST = 64
 SEEDS_A_ROUND = 32
