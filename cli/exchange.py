@@ -1,6 +1,5 @@
 """The embedded exchange as a child process: started, watched, started again when it dies, ended with us."""
 
-import contextlib
 import queue
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import IO
 
 import msgspec
 
+from cli.children import end
 from core.errors import FatalError
 
 START_WITHIN_S = 20.0
@@ -85,7 +85,7 @@ class Exchange:
         """End the child."""
         self._stopping.set()
         if self._process is not None:
-            _end(self._process)
+            end(self._process, STOP_WITHIN_S)
 
     def _launch(self) -> Endpoints:
         with self._log_file.open("ab") as log:
@@ -104,7 +104,7 @@ class Exchange:
         try:
             endpoints = msgspec.json.decode(line, type=Endpoints)
         except msgspec.DecodeError:
-            _end(process)
+            end(process, STOP_WITHIN_S)
             why = _last_line(self._log_file, said_before) or "it said nothing"
             raise FatalError(f"the embedded exchange did not start: {why}; see {self._log_file}") from None
         self._port = int(endpoints.clob.rsplit(":", 1)[1].split("/")[0])
@@ -131,7 +131,7 @@ class Exchange:
             self.restarts += 1
             self._log(f"the embedded exchange is back (pid {self.pid})")
             if self._stopping.is_set() and self._process is not None:
-                _end(self._process)
+                end(self._process, STOP_WITHIN_S)
             return
 
 
@@ -150,17 +150,3 @@ def _last_line(file: Path, after: int) -> str:
         log.seek(after)
         lines = log.read().decode(errors="replace").split("\n")
     return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")[:LONGEST_REASON]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # it is gone already, which is what is wanted
-            process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -3,7 +3,6 @@
 It is nothing that trading needs: that it does not start is a warning.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+
+from cli.children import end
 
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0)
 STOP_WITHIN_S = 0.25
@@ -61,7 +62,7 @@ class PageServer:
         with self._lock:
             process = self._process
         if process is not None:
-            _end(process)
+            end(process, STOP_WITHIN_S)
         self._watcher.join(STOP_WITHIN_S)
 
     def _watch(self) -> None:
@@ -110,7 +111,7 @@ class PageServer:
             try:
                 return msgspec.json.decode(lines.readline(), type=Started)
             except msgspec.DecodeError:
-                _end(process)
+                end(process, STOP_WITHIN_S)
                 return None
 
     def _tell(self, url: str, *, again: bool) -> None:
@@ -118,15 +119,3 @@ class PageServer:
         taken = "" if port == self._port or not self._port else f" (port {self._port} is taken)"
         self.url, self._port = url, port
         self._log(f"the web page is {'back ' if again else ''}at {url}{taken}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # it is gone already, which is what is wanted
-            process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
