@@ -160,7 +160,10 @@ def _print(result: Mapping[str, Any], done: str, *, as_json: bool) -> None:
         return
 
     def lines(key: str) -> list[str]:
-        return [hold_text(msgspec.convert(hold, type=HoldLine)) for hold in result.get(key, ())]
+        holds = [msgspec.convert(hold, type=HoldLine) for hold in result.get(key, ())]
+        if key == "lifted":  # how it could be lifted is no news any more
+            holds = [msgspec.structs.replace(hold, lasting=False) for hold in holds]
+        return [hold_text(hold) for hold in holds]
 
     _write(f"{done}; gate {result['before']} -> {result['gate']}")
     _write(*(f"  lifted: {line}" for line in lines("lifted")))
