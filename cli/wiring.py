@@ -7,13 +7,14 @@ import msgspec
 from actors import addresses
 from actors.addresses import Account
 from actors.book_check import FetchBook
+from actors.book_feed import BookFeedActor
 from actors.calendar import Calendar
 from actors.db_writer import DbWriterActor
 from actors.discovery import DiscoveryActor
 from actors.execution import ExecutionClient
 from actors.execution_paper import PaperExecutionClient
 from actors.executor import ExecutorActor
-from actors.feed import BookFeedActor, FlowFeedActor
+from actors.flow_feed import FlowFeedActor
 from actors.kill_switch import Trips
 from actors.learner import LearnerActor, Learning
 from actors.market import MarketActor, MarketRules, Policy

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors import addresses
-from actors.feed import BookFeedActor
+from actors.book_feed import BookFeedActor
 from core.market.book import LocalBook
 from core.market.events import BookSnapshot
 from core.market.market import Market

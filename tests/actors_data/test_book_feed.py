@@ -3,7 +3,7 @@
 import pytest
 
 from actors import addresses
-from actors.feed import LINGER_S, BookFeedActor
+from actors.book_feed import LINGER_S, BookFeedActor
 from core.market.book import LocalBook
 from core.market.events import MarketResolved
 from core.market.market import Market

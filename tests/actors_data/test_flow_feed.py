@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from actors import addresses
-from actors.feed import PUBLISH_EVERY_MS, SEED_RETRY_S, FlowFeedActor
+from actors.flow_feed import PUBLISH_EVERY_MS, SEED_RETRY_S, FlowFeedActor
 from core.errors import TransientError
 from core.market.events import Kline
 from core.messages import FeedPulse, FlowPublished, ViewsRequested

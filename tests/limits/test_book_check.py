@@ -7,7 +7,7 @@ import pytest
 from actors import addresses
 from actors.book_check import WORK, Verdict, verdict
 from actors.book_check import Answer as Compared
-from actors.feed import BookFeedActor
+from actors.book_feed import BookFeedActor
 from core.errors import TransientError
 from core.market.book import LocalBook
 from core.market.events import BookSnapshot

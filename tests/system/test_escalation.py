@@ -21,7 +21,8 @@ NotifierActor.on_start = on_start
 """
 ALL_HANG = """
 import threading
-from actors.feed import BookFeedActor, FlowFeedActor
+from actors.book_feed import BookFeedActor
+from actors.flow_feed import FlowFeedActor
 from actors.market import MarketActor
 
 def receive(self, message):
