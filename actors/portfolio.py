@@ -5,6 +5,7 @@ actor or of the process, resumes exactly where the database stands.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -428,5 +429,5 @@ class PortfolioActor(Actor):
     def _show(self) -> None:
         now_ms = self.context.clock.now_ms()
         status = status_of(self._state, self._session_id, now_ms / 1000, self._refusal)
-        limits = limits_of(self._state, self._sizing, self._trips, self._views, now_ms)
+        limits = partial(limits_of, self._state, self._sizing, self._trips, dict(self._views), now_ms)
         self.context.publish(self.context.address.name, replace(status, limits=limits))

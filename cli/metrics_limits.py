@@ -30,7 +30,7 @@ def limit_metrics(system: ActorSystem, portfolio: PortfolioStatus | None) -> Ite
 
 def _limits(system: ActorSystem, portfolio: PortfolioStatus | None) -> Iterator[LimitStatus]:
     if portfolio is not None:
-        yield from portfolio.limits
+        yield from portfolio.limits()
     venue = system.board.read("venue")
     yield from order_failures(venue[0] if venue is not None and isinstance(venue[0], VenueStatus) else None)
     watchdog = system.board.read("watchdog")

@@ -208,7 +208,7 @@ def status_of(system: ThreadedRuntime, process: Process, leaving: tuple[str, ...
         paper_beside=None if paper is None else _portfolio(paper, None),
         limits=limit_lines(
             (
-                *(() if held is None else held.limits),
+                *(() if held is None else held.limits()),
                 *order_failures(venue),
                 *(() if watch is None else watch.limits),
             )

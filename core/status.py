@@ -1,5 +1,7 @@
 """What actors show on the status board: small views for the live table and for `status`."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from core.market.events import Level
@@ -62,7 +64,8 @@ class PortfolioStatus(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     unknown: tuple["UnknownOrder", ...] = ()
     held: tuple["HeldToSettlement", ...] = ()
-    limits: tuple["LimitStatus", ...] = ()
+    limits: Callable[[], tuple["LimitStatus", ...]] = tuple
+    """Works out every limit and its use when somebody looks, in their thread: no order has to wait for that."""
 
 
 class UnknownOrder(msgspec.Struct, frozen=True):
