@@ -63,7 +63,8 @@ class FeedWatch:
         bad, lost = (deque[float](), deque[float]()) if before is None else (before.bad, before.lost)
         if before is not None:
             bad.extend([now_ms] * (pulse.bad_frames - before.pulse.bad_frames))
-            lost.extend([now_ms] * (pulse.reconnects - before.pulse.reconnects))
+            if before.pulse.connected and pulse.reconnects > before.pulse.reconnects:
+                lost.append(now_ms)  # what is refused until it is back is one loss
         empty_ms = None if pulse.has_data else now_ms
         if before is not None and empty_ms is not None:
             empty_ms = before.empty_since_ms or empty_ms

@@ -83,6 +83,17 @@ def test_reconnects_degrade_a_feed_from_the_third_within_a_minute() -> None:
     assert notes(world, BOOKS.name)[1:] == [("recovered", "data flows")]
 
 
+def test_attempts_that_are_refused_until_the_connection_is_back_are_one_loss() -> None:
+    world = watched()
+    pulse_for(world, 1, reconnects=4)
+    world.pulse(FLOW, "BTC", connected=False, reconnects=4)
+    for attempts in range(5, 9):
+        world.pulse(FLOW, "BTC", connected=False, reconnects=attempts)
+        world.run_ms(500)
+    pulse_for(world, 1, reconnects=8)
+    assert [status for status, _ in notes(world, FLOW.name)][-1] == "recovered"
+
+
 def test_what_a_restarted_feed_counts_anew_is_no_fault_of_late() -> None:
     world = watched()
     pulse_for(world, 1, reconnects=2)
