@@ -42,15 +42,6 @@ def order_failures(venue: VenueStatus | None) -> tuple[LimitStatus, ...]:
     )
 
 
-def limit_text(line: LimitLine) -> str:
-    """Return a limit on one line."""
-    what = f"{line.name} {line.scope}".strip()
-    note = f" ({line.note})" if line.note else ""
-    if line.used is None:
-        return f"{what}: {line.limit} {line.unit}{note}"
-    return f"{what}: {line.used} of {line.limit} {line.unit}, {line.headroom} left{note}"
-
-
 def _line(each: LimitStatus, limit: int) -> LimitLine:
     left = None if each.used is None else limit - each.used
     return LimitLine(

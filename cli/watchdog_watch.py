@@ -7,7 +7,7 @@ from core.alerts.kinds import GATE
 from core.market.health import RECOVERED, Health
 from core.messages import Alert, Persist
 from core.records import HealthEventRecord
-from core.runtime.threaded import ThreadedRuntime
+from core.runtime.system import ActorSystem
 from core.status import WatchdogStatus
 from core.trading.gate import GateLevel
 
@@ -19,7 +19,7 @@ SILENT_AFTER_S = 4.0
 class WatchdogWatch:
     """Looks when asked to, from the process's own thread: no actor can keep it from that."""
 
-    def __init__(self, system: ThreadedRuntime, session_id: int) -> None:
+    def __init__(self, system: ActorSystem, session_id: int) -> None:
         self._system = system
         self._session_id = session_id
         self._since_ms = system.clock.monotonic_ms()

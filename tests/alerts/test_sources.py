@@ -167,6 +167,8 @@ def test_a_crash_is_told_with_the_restart_that_follows_and_rows_hold_no_secret(
     rows = [row for said in heard if isinstance(said, Persist) for row in said.rows]
     assert "OSError: cannot bear ***" in f"{[row for row in rows if isinstance(row, HealthEventRecord)]}"
     assert "hunter2" not in f"{rows}"
+    health = [row.status for row in rows if isinstance(row, HealthEventRecord) and row.subject == "market.BTC"]
+    assert health == ["degraded", "recovered", "degraded", "recovered"]
 
 
 def test_a_retired_actor_is_told(
@@ -183,3 +185,6 @@ def test_a_retired_actor_is_told(
     assert runtime.stop(5.0) == []
 
     assert kinds(heard).count("actor crashed") == 6
+    rows = [row for said in heard if isinstance(said, Persist) for row in said.rows]
+    health = [row.status for row in rows if isinstance(row, HealthEventRecord) and row.subject == "market.BTC"]
+    assert health[-1] == "critical"

@@ -9,7 +9,7 @@ import pytest
 
 from cli.main import EXIT_ESCALATED
 from storage.embedded import EmbeddedServer
-from tests.system.process import ROOT
+from tests.system.process import ROOT, Supervisor
 
 NEVER_STARTS = """
 from actors.notifier import NotifierActor
@@ -31,6 +31,11 @@ def receive(self, message):
 for kind in (BookFeedActor, FlowFeedActor, MarketActor):
     kind.receive = receive
 """
+NEVER_LOOKS = """
+from actors.watchdog import WatchdogActor
+
+WatchdogActor._check = lambda self: None
+"""
 RUN = """
 import runpy
 runpy.run_path("supervisor.py", run_name="__main__")
@@ -44,7 +49,12 @@ def exit_of(planted: str, state_dir: Path) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-c", planted + RUN, "run", "--window-s", "20"],
             cwd=ROOT,
-            env={**clean, "FUSEBOX_LOG_FORMAT": "human", "FUSEBOX_STATE_DIR": str(state_dir)},
+            env={
+                **clean,
+                "FUSEBOX_LOG_FORMAT": "human",
+                "FUSEBOX_DASHBOARD": "false",
+                "FUSEBOX_STATE_DIR": str(state_dir),
+            },
             capture_output=True,
             text=True,
             timeout=90,
@@ -71,3 +81,14 @@ def test_the_process_ends_with_exit_code_70(planted: str, said: str, state_dir: 
 
     assert code == EXIT_ESCALATED == 70, output
     assert said in output
+
+
+def test_a_watchdog_that_lives_and_does_not_look_is_noticed_by_the_process_itself(state_dir: Path) -> None:
+    supervisor = Supervisor(state_dir, "--window-s", "20", command=(sys.executable, "-c", NEVER_LOOKS + RUN, "run"))
+    try:
+        supervisor.wait_for("watchdog critical: it has not looked for", within_s=60)
+        supervisor.interrupt()
+    finally:
+        supervisor.kill()
+    assert supervisor.process.returncode == 0
+    assert not [line for line in supervisor.lines if "FILLED" in line]
