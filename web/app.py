@@ -1,7 +1,7 @@
 """The application: the page and its files, the login, the stream, what is read and what is done."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -10,7 +10,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -24,6 +31,7 @@ from web.reading import Reading
 from web.stream import MOST_READERS, Hub
 
 STATIC = Path(__file__).parent / "static"
+SAID = "<!-- what was wrong -->"
 
 
 class Page:
@@ -97,21 +105,20 @@ class Page:
     async def _form(self, request: Request) -> Response:
         if request.scope[SESSION] is not None:
             return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        return FileResponse(STATIC / "login.html", headers={"cache-control": "no-store"})
+        return _login_page("")
 
     async def _login(self, request: Request) -> Response:
         address = request.client.host if request.client is not None else ""
         wait_s = self._attempts.wait_s(address)
         if wait_s > 0:
             self._log(f"login from {address}: too many attempts")
-            headers = {"retry-after": str(int(wait_s) + 1), "cache-control": "no-store"}
-            return FileResponse(STATIC / "login-wait.html", HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
+            said = "Too many attempts. Wait a minute and try again."
+            return _login_page(said, HTTPStatus.TOO_MANY_REQUESTS, {"retry-after": str(int(wait_s) + 1)})
         body = await raw_body(request)
         given = parse_qs((body or b"").decode("utf-8", "replace"), max_num_fields=4 if body else None)
         if not self._access.is_password((given.get("password") or [""])[0]):
             self._log(f"login from {address}: wrong password")
-            headers = {"cache-control": "no-store"}
-            return FileResponse(STATIC / "login-wrong.html", HTTPStatus.FORBIDDEN, headers=headers)
+            return _login_page("That is not the password.", HTTPStatus.FORBIDDEN)
         self._attempts.forget(address)
         self._log(f"login from {address}")
         response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
@@ -125,3 +132,10 @@ class Page:
         response = answer({"ok": True})
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
+
+
+def _login_page(said: str, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the form, with one of our own sentences about what was wrong."""
+    note = f'<p class="error" role="alert">{said}</p>' if said else ""
+    page = (STATIC / "login.html").read_text().replace(SAID, note)
+    return HTMLResponse(page, status, {"cache-control": "no-store", **(headers or {})})
